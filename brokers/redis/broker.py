@@ -1,0 +1,152 @@
+"""Redis (and Valkey) as a broker: a stream a room is the log, pub/sub the fast path to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+from collections.abc import Coroutine
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+from ..base import Append, Broker, Durability, Listener, Page, Window, check_room
+from ..errors import BrokerConfigError, Unavailable, Unknown
+from .appender import APPEND, Appender
+from .follower import Follower
+from .keys import Keys
+from .line import Line
+from .link import pool_for
+from .reader import READ, Reader
+
+PREFIX = "quartchat1"
+"""In front of every key; the digit is the version of their layout. `?prefix=` in the URL replaces it."""
+
+
+class Parts(NamedTuple):
+    """What an open broker is made of; the two lines keep a long read from holding up an append."""
+
+    appender: Appender
+    follower: Follower
+    reader: Reader
+    inward: Line
+    outward: Line
+
+
+class RedisBroker(Broker):
+    """`redis://`, `rediss://` (TLS) and `unix://`, with user, password and database in the URL.
+
+    Durability is D1 for a server that keeps snapshots or nothing, D2 where its append-only file was seen
+    to be on, D3 where it also syncs each write. See `docs/design/redis.md` for the way of a message.
+    """
+
+    def __init__(self, url: str, *, window: Window | None = None) -> None:
+        super().__init__(url, window=window)
+        bare, prefix = _split(url)
+        try:
+            self._pool = pool_for(bare)
+        except (ValueError, TypeError) as error:
+            raise BrokerConfigError(f"not a usable Redis URL: {error}") from None
+        self._keys = Keys(prefix)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._parts: Parts | None = None
+
+    async def open(self, listener: Listener) -> None:
+        inward = Line(self._pool, "append", [APPEND])
+        outward = Line(self._pool, "read", [READ])
+        reader = Reader(outward, self._keys, self.window)
+        appender = Appender(inward, self._keys, self.window)
+        follower = Follower(self._pool, self._keys, reader, outward, self._spawn, self.tail_entries)
+        self._parts = Parts(appender, follower, reader, inward, outward)
+        self._spawn(appender.run())
+        self._spawn(follower.run(listener))
+        self._spawn(follower.watch())
+
+    async def close(self) -> None:
+        parts, self._parts = self._parts, None
+        if parts is None:
+            return
+        parts.appender.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await parts.inward.close()
+        await parts.outward.close()
+
+    @property
+    def durability(self) -> Durability:
+        return self._parts.inward.durability if self._parts else Durability.BROKER
+
+    @property
+    def connected(self) -> bool:
+        return self._parts is not None and self._parts.follower.up
+
+    def submit(self, append: Append) -> None:
+        check_room(append.room)
+        if self._parts is None:
+            append.done(Unknown("the broker is not open"))
+        else:
+            self._parts.appender.submit(append)
+
+    def signal(self, room: str, data: bytes) -> None:
+        if self._parts is not None:
+            self._parts.appender.signal(self._keys.channel(room), b"S" + data)
+
+    async def follow(self, room: str) -> None:
+        check_room(room)
+        await self._ask(self._opened().follower.follow(room))
+
+    def unfollow(self, room: str) -> None:
+        if self._parts is not None:
+            self._parts.follower.unfollow(room)
+
+    async def read(
+        self, room: str, *, after: str | None = None, before: str | None = None, limit: int = 50
+    ) -> Page:
+        if after is not None and before is not None:
+            raise ValueError("after or before, not both")
+        page: Page = await self._ask(self._opened().reader.page(room, after, before, limit))
+        return page
+
+    async def probe(self) -> float:
+        began = asyncio.get_running_loop().time()
+        await self._ask(self._opened().follower.probe())
+        return asyncio.get_running_loop().time() - began
+
+    def _opened(self) -> Parts:
+        if self._parts is None:
+            raise Unavailable("the broker is not open")
+        return self._parts
+
+    async def _ask(self, work: Coroutine[Any, Any, Any]) -> Any:
+        # The work goes on in a task of ours when the caller is cancelled: no reply is left for the next one.
+        task = self._spawn(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise Unavailable("the broker was closed") from None
+            raise
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        # In an empty context: a task started by a request would otherwise carry that user along for ever.
+        task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        with contextlib.suppress(asyncio.CancelledError):
+            task.exception()  # whoever waits sees it; a caller that left must not leave a warning behind
+
+
+def _split(url: str) -> tuple[str, str]:
+    """The URL without our own options, and the prefix."""
+    bare, _, query = url.partition("?")
+    options = parse_qsl(query, keep_blank_values=True)
+    prefix = dict(options).get("prefix", PREFIX)
+    if not prefix.isascii() or not prefix.replace("-", "").replace("_", "").isalnum():
+        raise BrokerConfigError("the option prefix takes letters, digits, - and _")
+    rest = urlencode([(name, value) for name, value in options if name != "prefix"])
+    return f"{bare}?{rest}" if rest else bare, prefix

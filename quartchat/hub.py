@@ -1,0 +1,335 @@
+"""This process's rooms and members, between the broker and the sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import secrets
+import time
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from brokers import Broker, Entry, Listener, Page, Reason, Tail, Unavailable
+
+from . import presence, protocol, sessions
+from .counters import Counters
+from .limits import Rates
+from .member import Member
+from .presence import Notice, Presence
+from .protocol import User
+from .room import Line, Room
+from .sessions import EndedSessions
+from .settings import Settings
+
+log = logging.getLogger("quartchat")
+
+SWEEP_SECONDS = 2.0
+"""Between two looks at every member and room: heartbeats, ended sessions, rooms that nobody needs."""
+
+LINGER_SECONDS = 20.0
+"""How long a room without members is still followed: a reload, or a storm of returns, costs no reading."""
+
+PRESENCE_SECONDS = 1.0
+"""Between two presence frames of one room."""
+
+
+class Hub(Listener):
+    """Owns every `Room` and `Member` of this process, and writes once a turn of the loop."""
+
+    def __init__(self, settings: Settings, broker: Broker) -> None:
+        self.settings = settings
+        self.broker = broker
+        self.instance = secrets.token_hex(6)
+        self.counters = Counters()
+        self.rates = Rates(settings.message_rate)
+        self.rooms: dict[str, Room] = {}
+        self.members: dict[Member, None] = {}
+        self.draining = False
+        self.sessions: EndedSessions | None = None
+        """Hears its own log by way of this listener."""
+        self._following: dict[str, asyncio.Task[None]] = {}
+        self._presence: dict[str, Presence] = {}
+        self._presence_due: dict[str, asyncio.TimerHandle] = {}
+        self._presence_told: dict[str, float] = {}
+        self._heartbeat = 0.0
+        self._dirty_rooms: dict[Room, None] = {}
+        self._dirty_members: dict[Member, None] = {}
+        self._scheduled = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # Life -------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to look after members and rooms. The broker is opened by whoever made it."""
+        self.spawn(self._sweeping())
+
+    async def stop(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for timer in self._presence_due.values():
+            timer.cancel()
+
+    def now(self) -> float:
+        """Seconds of a clock that only goes forward."""
+        return time.monotonic()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run something in a task of the hub, free of any request's context."""
+        task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            if not isinstance(error, Unavailable):
+                log.error("a task of the hub failed", exc_info=error)
+
+    # Rooms ------------------------------------------------------------------------------------------------
+
+    async def enter(self, name: str) -> Room:
+        """The room, followed and held; `release` it once a member joined or none will.
+
+        Raise `Unavailable` where the broker does not answer.
+        """
+        room = self.rooms.get(name)
+        if room is None:
+            room = self.rooms[name] = Room(name, self.broker)
+            self._presence[name] = Presence(self.instance)
+            self._following[name] = self.spawn(self._follow(room))
+        room.holds += 1
+        task = self._following.get(name)
+        try:
+            if task is not None:
+                await asyncio.shield(task)
+        except BaseException:
+            self.release(room)
+            raise
+        return room
+
+    def release(self, room: Room) -> None:
+        room.holds -= 1
+        room.idle_since = self.now()
+
+    async def _follow(self, room: Room) -> None:
+        try:
+            await self.broker.follow(room.name)
+        except BaseException:
+            self._drop(room)
+            raise
+        finally:
+            self._following.pop(room.name, None)
+        self._notify(room.name, Notice("q", self.instance))
+
+    def _drop(self, room: Room) -> None:
+        if self.rooms.get(room.name) is room:
+            del self.rooms[room.name], self._presence[room.name]
+            self._presence_told.pop(room.name, None)
+            timer = self._presence_due.pop(room.name, None)
+            if timer is not None:
+                timer.cancel()
+
+    async def read(self, name: str, after: str | None, before: str | None, limit: int) -> tuple[list[Line], bool]:
+        """A part of a room's log and whether it is complete; from the ring where that holds it."""
+        room = self.rooms.get(name)
+        if room is not None and name not in self._following:
+            self._trim(room)
+            lines = room.between(after, before, limit)
+            if lines is not None:
+                return lines, True
+        page: Page = await self.broker.read(name, after=after, before=before, limit=limit)
+        # A room of its own, so that what came out of the broker is checked and formed in one place only.
+        shelf = Room(name, self.broker)
+        shelf.restart(Tail("", page.entries, False), None)
+        return shelf.lines, page.complete
+
+    def _trim(self, room: Room) -> None:
+        oldest = time.time() - self.settings.history_seconds
+        room.trim(self.settings.history, oldest * 1000)
+
+    # Members ----------------------------------------------------------------------------------------------
+
+    def join(self, member: Member, resumed: bool | None, reason: Reason | None) -> None:
+        """Take a member in: welcome, then the log from its cursor on, in one turn."""
+        room, user = member.room, member.user
+        room.members[member] = None
+        room.idle_since = None
+        self.members[member] = None
+        here = self._presence[room.name]
+        here.join(user.id, user.name)
+        self._presence_soon(room.name)
+        if not member.v1:
+            member.pump()
+            return
+        count, people = here.people()
+        listed = people.items() if count <= presence.LISTED else ()
+        settings = self.settings
+        member.tell(
+            protocol.frame(
+                "welcome",
+                room=room.name,
+                you=user,
+                position=room.top,
+                resumed=resumed,
+                durability=f"D{int(self.broker.durability)}",
+                window={"entries": settings.history, "seconds": settings.history_seconds},
+                limits={"message_bytes": settings.max_message_bytes, "rate": settings.message_rate},
+                count=count,
+                members=[User(i, name) for i, name in listed],
+            )
+        )
+        if reason is None:
+            member.pump()
+        else:
+            member.reset(reason)
+
+    def leave(self, member: Member) -> None:
+        """Forget a member. Called by `Member.close` and when its connection is gone."""
+        if member in self.members:
+            del self.members[member]
+            self._dirty_members.pop(member, None)
+            room = member.room
+            room.members.pop(member, None)
+            room.idle_since = self.now()
+            here = self._presence.get(room.name)
+            if here is not None:
+                here.leave(member.user.id)
+                self._presence_soon(room.name)
+
+    def close_session(self, user_id: str) -> None:
+        """End every socket that was opened as this user."""
+        for member in [member for member in self.members if member.user.id == user_id]:
+            member.close(protocol.CLOSE_SESSION, "the session ended")
+
+    # What the broker brings -------------------------------------------------------------------------------
+
+    def tail(self, room: str, tail: Tail, reason: Reason | None) -> None:
+        found = self.rooms.get(room)
+        if found is not None:
+            found.restart(tail, reason)
+        elif room == sessions.LOG and self.sessions is not None:
+            self.sessions.take(tail.entries)
+
+    def entries(self, room: str, entries: Sequence[Entry]) -> None:
+        found = self.rooms.get(room)
+        if found is not None:
+            found.add(entries)
+            self._dirty_rooms[found] = None
+            self._schedule()
+        elif room == sessions.LOG and self.sessions is not None:
+            self.sessions.take(entries)
+
+    def signal(self, room: str, data: bytes) -> None:
+        found = self.rooms.get(room)
+        notice = presence.decode(data)
+        if found is None or notice is None:
+            return
+        if notice.kind == "t" and notice.people:
+            user_id, name = notice.people[0]
+            self._tell_room(found, protocol.frame("typing", user=User(user_id, name)))
+        elif notice.kind == "q" and notice.instance != self.instance:
+            self._notify(room, self._presence[room].own())
+        elif notice.kind == "p" and self._presence[room].hear(notice, self.now()):
+            self._presence_soon(room)
+
+    # Writing ----------------------------------------------------------------------------------------------
+
+    def soon(self, member: Member) -> None:
+        """This member has something to be written in this turn."""
+        self._dirty_members[member] = None
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        rooms, self._dirty_rooms = self._dirty_rooms, {}
+        members, self._dirty_members = self._dirty_members, {}
+        for room in rooms:
+            self.counters.deliveries += room.flush()
+            self._trim(room)
+        for member in members:
+            member.flush()
+
+    def _tell_room(self, room: Room, frame: bytes) -> None:
+        for member in list(room.members):
+            if member.v1:
+                member.tell(frame)
+
+    # Presence and typing ----------------------------------------------------------------------------------
+
+    def typing(self, room: Room, user: User) -> None:
+        """Tell everybody in the room that this person is typing."""
+        self._notify(room.name, Notice("t", self.instance, 1, [(user.id, user.name)]))
+
+    def _notify(self, room: str, notice: Notice) -> None:
+        self.broker.signal(room, presence.encode(notice))
+
+    def _presence_soon(self, room: str) -> None:
+        # The first change goes out at once, those that follow are gathered.
+        if room not in self._presence_due:
+            due = self._presence_told.get(room, 0.0) + PRESENCE_SECONDS
+            wait = max(0.0, due - self.now())
+            self._presence_due[room] = asyncio.get_running_loop().call_later(wait, self._tell_presence, room)
+
+    def _tell_presence(self, name: str) -> None:
+        self._presence_due.pop(name, None)
+        room, here = self.rooms.get(name), self._presence.get(name)
+        if room is None or here is None:
+            return
+        self._presence_told[name] = self.now()
+        if here.own_changed:
+            self._notify(name, here.own())
+        change = here.change()
+        if change is None:
+            return
+        frame: dict[str, Any] = {"count": change.count}
+        if change.count <= presence.LISTED:
+            frame["joined"] = [User(*person) for person in change.joined]
+            frame["left"] = [User(*person) for person in change.left]
+        self._tell_room(room, protocol.frame("presence", **frame))
+
+    # Looking after ----------------------------------------------------------------------------------------
+
+    async def _sweeping(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self._sweep(self.now(), time.time())
+
+    def _sweep(self, now: float, clock: float) -> None:
+        for member in list(self.members):
+            member.check(now, clock)
+        self.rates.sweep(now)
+        beat = now - self._heartbeat >= presence.HEARTBEAT_SECONDS
+        if beat:
+            self._heartbeat = now
+        for room in list(self.rooms.values()):
+            if room.members:
+                if beat:
+                    self._notify(room.name, self._presence[room.name].own())
+                if self._presence[room.name].forget(now):
+                    self._presence_soon(room.name)
+            elif not room.holds and room.idle_since is not None and now - room.idle_since > LINGER_SECONDS:
+                self._drop(room)
+                self.broker.unfollow(room.name)
+
+    # Leaving ----------------------------------------------------------------------------------------------
+
+    async def drain(self, seconds: float) -> None:
+        """Take nobody new, answer what is under way, and send everyone to another instance."""
+        self.draining = True
+        deadline = self.now() + seconds
+        while self.now() < deadline and any(member.in_flight for member in self.members):
+            await asyncio.sleep(0.01)
+        for member in list(self.members):
+            member.close(protocol.CLOSE_LEAVING, "this instance is leaving, come back")
+        for name, here in self._presence.items():
+            if self.rooms[name].members or here.own_changed:
+                self._notify(name, Notice("p", self.instance))

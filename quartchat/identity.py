@@ -1,0 +1,75 @@
+"""Who a browser is: a signed cookie, given only in the answer to a POST.
+
+The name in it is a label; the `id` is the identity, unguessable, and made by this program alone. Nothing
+else (no header, no frame, no query) says who somebody is.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from http.cookies import CookieError, SimpleCookie
+
+import msgspec
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from .protocol import User
+
+COOKIE = "quartchat"
+LIFETIME = 30 * 86400
+"""Seconds that an identity lasts after it was given or renamed."""
+
+_ADJECTIVES = "Amber Bright Calm Clever Coral Gentle Golden Happy Jolly Kind Lucky Merry Mellow Quick Quiet Silver Sunny Swift Warm Witty"
+_ANIMALS = "Badger Crane Deer Dolphin Falcon Finch Fox Heron Hare Koala Lark Lynx Magpie Otter Owl Panda Robin Seal Sparrow Tiger"
+
+
+class Session(msgspec.Struct, frozen=True):
+    """One browser's identity."""
+
+    user: User
+    expires: float
+    """Seconds since 1970."""
+
+
+class Identities:
+    """Gives sessions and reads them back. Several keys: the first signs, all verify."""
+
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        # The library signs with the last key and verifies with all.
+        self._signer = URLSafeSerializer(list(reversed(keys)), salt="quartchat session")
+
+    def new(self, name: str, known: Session | None = None) -> Session:
+        """A session under this name: the known one renamed, or a new identity."""
+        user_id = known.user.id if known else secrets.token_urlsafe(12)
+        return Session(User(user_id, name), time.time() + LIFETIME)
+
+    def guest(self) -> User:
+        """An identity for one connection, or a name to begin with, for who has none."""
+        name = f"{secrets.choice(_ADJECTIVES.split())} {secrets.choice(_ANIMALS.split())}"
+        return User(secrets.token_urlsafe(12), name)
+
+    def dump(self, session: Session) -> str:
+        """The cookie's value."""
+        return str(self._signer.dumps([session.user.id, session.user.name, int(session.expires)]))
+
+    def load(self, value: str | None) -> Session | None:
+        """The session in a cookie's value; None where it is forged, expired or not there."""
+        if not value:
+            return None
+        try:
+            user_id, name, expires = self._signer.loads(value)
+            session = Session(User(user_id, name), float(expires))
+        except (BadSignature, ValueError, TypeError):
+            return None
+        return session if session.expires > time.time() else None
+
+
+def cookie_of(header: str | None) -> str | None:
+    """Our cookie's value in a Cookie header."""
+    if not header or COOKIE not in header:
+        return None
+    try:
+        morsel = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None
