@@ -264,7 +264,5 @@ class Broker(ABC):
             else:
                 future.set_result(outcome)
 
-        self.submit(
-            Append(room, key, digest_of(data) if digest is None else digest, now_ms(), data, done)
-        )
+        self.submit(Append(room, key, digest_of(data) if digest is None else digest, now_ms(), data, done))
         return await future

@@ -7,9 +7,12 @@ behind one address must not use this broker.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
+from typing import Any
 from urllib.parse import urlsplit
 
 from . import codec
@@ -171,7 +174,7 @@ class MemoryBroker(Broker):
         if room not in self._followed:
             self._followed.add(room)
             # What is in line already comes as entries, after this tail.
-            listener.tail(room, self._log(room).tail(self.tail_entries), None)
+            self._call(listener.tail, room, self._log(room).tail(self.tail_entries), None)
 
     def unfollow(self, room: str) -> None:
         self._followed.discard(room)
@@ -181,6 +184,7 @@ class MemoryBroker(Broker):
     ) -> Page:
         if after is not None and before is not None:
             raise ValueError("after or before, not both")
+        check_room(room)
         self._opened()
         found = self._logs.get(room)
         # Asking for a room that nobody wrote to leaves nothing behind.
@@ -199,7 +203,8 @@ class MemoryBroker(Broker):
         # One turn of the loop gathers all that its other callbacks submit.
         if not self._scheduled and self._loop is not None:
             self._scheduled = True
-            self._loop.call_soon(self._turn)
+            # In a context of its own: deliveries are nobody's request.
+            self._loop.call_soon(self._turn, context=contextvars.Context())
 
     def _turn(self) -> None:
         self._scheduled = False
@@ -211,19 +216,19 @@ class MemoryBroker(Broker):
             if entry is not None and append.room in self._followed:
                 fresh.setdefault(append.room, []).append(entry)
             append.done(outcome)
-        if self._listener is None:
-            return
+        # Asked again for each: the listener may unfollow or close while it is called.
         for room, entries in fresh.items():
-            try:
-                self._listener.entries(room, entries)
-            except Exception:
-                log.exception("the listener failed")
+            if room in self._followed and self._listener is not None:
+                self._call(self._listener.entries, room, entries)
         for room, data in signals:
-            if room in self._followed:
-                try:
-                    self._listener.signal(room, data)
-                except Exception:
-                    log.exception("the listener failed")
+            if room in self._followed and self._listener is not None:
+                self._call(self._listener.signal, room, data)
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        try:
+            function(*arguments)
+        except Exception:
+            log.exception("the listener failed")
 
     def _log(self, room: str) -> RoomLog:
         found = self._logs.get(room)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,9 +32,8 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def create_app(environ: Mapping[str, str] | None = None) -> Quart:
+def create_app(environ: Mapping[str, str]) -> Quart:
     """The application, as the environment says. Raise `SettingsError` where it cannot be used."""
-    environ = os.environ if environ is None else environ
     settings = Settings.from_environment(environ)
     try:
         broker = brokers.connect(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import secrets
@@ -56,6 +57,7 @@ class Hub(Listener):
         self._dirty_rooms: dict[Room, None] = {}
         self._dirty_members: dict[Member, None] = {}
         self._scheduled = False
+        self._answered = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     # Life -------------------------------------------------------------------------------------------------
@@ -85,9 +87,9 @@ class Hub(Listener):
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            if not isinstance(error, Unavailable):
-                log.error("a task of the hub failed", exc_info=error)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Unavailable):
+            log.error("a task of the hub failed", exc_info=error)
 
     # Rooms ------------------------------------------------------------------------------------------------
 
@@ -133,7 +135,9 @@ class Hub(Listener):
             if timer is not None:
                 timer.cancel()
 
-    async def read(self, name: str, after: str | None, before: str | None, limit: int) -> tuple[list[Line], bool]:
+    async def read(
+        self, name: str, after: str | None, before: str | None, limit: int
+    ) -> tuple[list[Line], bool]:
         """A part of a room's log and whether it is complete; from the ring where that holds it."""
         room = self.rooms.get(name)
         if room is not None and name not in self._following:
@@ -236,6 +240,10 @@ class Hub(Listener):
         elif notice.kind == "p" and self._presence[room].hear(notice, self.now()):
             self._presence_soon(room)
 
+    def answered(self) -> None:
+        """A member's send got its answer."""
+        self._answered.set()
+
     # Writing ----------------------------------------------------------------------------------------------
 
     def soon(self, member: Member) -> None:
@@ -246,7 +254,7 @@ class Hub(Listener):
     def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._flush, context=contextvars.Context())
 
     def _flush(self) -> None:
         self._scheduled = False
@@ -277,7 +285,9 @@ class Hub(Listener):
         if room not in self._presence_due:
             due = self._presence_told.get(room, 0.0) + PRESENCE_SECONDS
             wait = max(0.0, due - self.now())
-            self._presence_due[room] = asyncio.get_running_loop().call_later(wait, self._tell_presence, room)
+            self._presence_due[room] = asyncio.get_running_loop().call_later(
+                wait, self._tell_presence, room, context=contextvars.Context()
+            )
 
     def _tell_presence(self, name: str) -> None:
         self._presence_due.pop(name, None)
@@ -325,9 +335,11 @@ class Hub(Listener):
     async def drain(self, seconds: float) -> None:
         """Take nobody new, answer what is under way, and send everyone to another instance."""
         self.draining = True
-        deadline = self.now() + seconds
-        while self.now() < deadline and any(member.in_flight for member in self.members):
-            await asyncio.sleep(0.01)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while any(member.in_flight for member in self.members):
+                    self._answered.clear()
+                    await self._answered.wait()
         for member in list(self.members):
             member.close(protocol.CLOSE_LEAVING, "this instance is leaving, come back")
         for name, here in self._presence.items():

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from hypercorn.config import Config
@@ -79,7 +79,7 @@ def prepare(send: Any) -> None:
     if stream is None:
         return
     handshake = getattr(stream, "handshake", None)
-    if hasattr(handshake, "extensions"):
+    if handshake is not None and hasattr(handshake, "extensions"):
         handshake.extensions = None
     buffer, writer = getattr(stream, "buffer", None), _writer(stream)
     if writer is not None and hasattr(buffer, "max_length"):
@@ -100,7 +100,7 @@ def ready_wire(send: Any, on_close: Callable[[int, str], None]) -> TransportWire
     return TransportWire(writer, on_close)
 
 
-def on_shutdown(drain: Callable[[], Awaitable[None]], also: Callable[[], Awaitable[None]]) -> bool:
+def on_shutdown(drain: Callable[[], Awaitable[None]], also: Callable[[], Coroutine[Any, Any, None]]) -> bool:
     """Have Hypercorn call `drain` when it was told to stop, before it ends anything; whether that worked.
 
     `also` is one more reason to stop: it returns when the process should leave by itself. All ways to stop
@@ -116,7 +116,8 @@ def on_shutdown(drain: Callable[[], Awaitable[None]], also: Callable[[], Awaitab
         return False
 
     async def raise_shutdown(trigger: Callable[..., Awaitable[None]]) -> None:
-        waits = {asyncio.ensure_future(trigger()), asyncio.ensure_future(also())}
+        loop = asyncio.get_running_loop()
+        waits = {loop.create_task(_wait(trigger)), loop.create_task(also())}
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -129,6 +130,10 @@ def on_shutdown(drain: Callable[[], Awaitable[None]], also: Callable[[], Awaitab
 
     run.raise_shutdown = raise_shutdown
     return True
+
+
+async def _wait(trigger: Callable[..., Awaitable[None]]) -> None:
+    await trigger()
 
 
 def _stream(send: Any) -> Any:

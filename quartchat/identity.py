@@ -19,8 +19,50 @@ COOKIE = "quartchat"
 LIFETIME = 30 * 86400
 """Seconds that an identity lasts after it was given or renamed."""
 
-_ADJECTIVES = "Amber Bright Calm Clever Coral Gentle Golden Happy Jolly Kind Lucky Merry Mellow Quick Quiet Silver Sunny Swift Warm Witty"
-_ANIMALS = "Badger Crane Deer Dolphin Falcon Finch Fox Heron Hare Koala Lark Lynx Magpie Otter Owl Panda Robin Seal Sparrow Tiger"
+_ADJECTIVES = [
+    "Amber",
+    "Bright",
+    "Calm",
+    "Clever",
+    "Coral",
+    "Gentle",
+    "Golden",
+    "Happy",
+    "Jolly",
+    "Kind",
+    "Lucky",
+    "Merry",
+    "Mellow",
+    "Quick",
+    "Quiet",
+    "Silver",
+    "Sunny",
+    "Swift",
+    "Warm",
+    "Witty",
+]
+_ANIMALS = [
+    "Badger",
+    "Crane",
+    "Deer",
+    "Dolphin",
+    "Falcon",
+    "Finch",
+    "Fox",
+    "Heron",
+    "Hare",
+    "Koala",
+    "Lark",
+    "Lynx",
+    "Magpie",
+    "Otter",
+    "Owl",
+    "Panda",
+    "Robin",
+    "Seal",
+    "Sparrow",
+    "Tiger",
+]
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -45,7 +87,7 @@ class Identities:
 
     def guest(self) -> User:
         """An identity for one connection, or a name to begin with, for who has none."""
-        name = f"{secrets.choice(_ADJECTIVES.split())} {secrets.choice(_ANIMALS.split())}"
+        name = f"{secrets.choice(_ADJECTIVES)} {secrets.choice(_ANIMALS)}"
         return User(secrets.token_urlsafe(12), name)
 
     def dump(self, session: Session) -> str:

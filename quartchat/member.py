@@ -175,6 +175,7 @@ class Member:
 
     def _answer(self, message_id: str, outcome: Outcome) -> None:
         self._in_flight.pop(message_id, None)
+        self._hub.answered()
         if self._room_for_more is not None and len(self._in_flight) < IN_FLIGHT:
             self._room_for_more.set()
         counters = self._hub.counters

@@ -88,7 +88,9 @@ class Pages:
         )
 
     async def error(self, status: int, detail: str) -> Answer:
-        title = {400: "That does not work", 403: "Not from here", 404: "Not found"}.get(status, "Something broke")
+        title = {400: "That does not work", 403: "Not from here", 404: "Not found"}.get(
+            status, "Something broke"
+        )
         return await self._page("error.html", status, title=title, detail=detail, status=status)
 
     async def begin(self) -> Answer:

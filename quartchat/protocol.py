@@ -96,7 +96,7 @@ _encode = msgspec.json.Encoder().encode
 def decode(text: str) -> Incoming | Malformed:
     """A frame of `quartchat.v1` from a client."""
     try:
-        frame = _decode(text)
+        frame: Incoming = _decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return _why(text)
     if type(frame) is Send and not _ID(frame.id):

@@ -97,6 +97,8 @@ def _origins(value: str) -> frozenset[str]:
         except ValueError:
             usable = None
         if not usable or origin != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
-            raise SettingsError(f"{PREFIX}ALLOWED_ORIGINS: {item.strip()!r} is not like https://chat.example.org")
+            raise SettingsError(
+                f"{PREFIX}ALLOWED_ORIGINS: {item.strip()!r} is not like https://chat.example.org"
+            )
         origins.add(origin)
     return frozenset(origins)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from quart import Response
@@ -72,7 +72,7 @@ class Door:
     async def admit(self, room: str) -> Response | None:
         """The route: refuse with an HTTP status, or leave an `Admission` in the scope."""
         try:
-            request.scope[ADMISSION] = await self._admit(room)  # type: ignore[typeddict-unknown-key]
+            cast(dict[str, Any], request.scope)[ADMISSION] = await self._admit(room)
         except Refusal as refusal:
             counted = self.hub.counters.refused
             counted[refusal.status] = counted.get(refusal.status, 0) + 1
@@ -156,7 +156,7 @@ def connection_class(door: Door) -> type[ASGIWebsocketConnection]:
             if event["type"] != "websocket.connect":
                 return
             await self.handle_websocket(self._create_websocket_from_scope(send), send)
-            admission = self.scope.pop(ADMISSION, None)  # type: ignore[typeddict-item]
+            admission = cast(dict[str, Any], self.scope).pop(ADMISSION, None)
             if admission is not None:
                 await serve(door.hub, admission, receive, send)
 

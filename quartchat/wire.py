@@ -22,4 +22,4 @@ class Wire(Protocol):
 
 
 HIGH_WATER = 64 * 1024
-"""Bytes in a wire's buffer above which a member stops writing: asyncio's own mark, at which `drained` waits."""
+"""Bytes in a wire's buffer above which a member stops writing: asyncio's own mark, where `drained` waits."""

@@ -10,9 +10,8 @@ from .. import codec
 from ..base import APPEND_DEADLINE, Append, Appended, Outcome, Window
 from ..errors import Conflict, Unavailable, Unknown
 from .keys import Keys
-from .line import Line
+from .line import Line, Script
 from .link import Command, Link
-from .line import Script
 
 BATCH = 512
 """Entries in one call: above this the server works a millisecond and more, and gathering wins nothing."""

@@ -103,6 +103,7 @@ class RedisBroker(Broker):
     async def read(
         self, room: str, *, after: str | None = None, before: str | None = None, limit: int = 50
     ) -> Page:
+        check_room(room)
         if after is not None and before is not None:
             raise ValueError("after or before, not both")
         page: Page = await self._ask(self._opened().reader.page(room, after, before, limit))

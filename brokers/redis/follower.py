@@ -303,7 +303,9 @@ class Follower:
         for start in range(0, len(rooms), 500):
             part = rooms[start : start + 500]
 
-            def commands(link: Link, attempt: int, part: list[tuple[bytes, Followed]] = part) -> list[Command]:
+            def commands(
+                link: Link, attempt: int, part: list[tuple[bytes, Followed]] = part
+            ) -> list[Command]:
                 seconds = self._keys.state(link, self._reader.window)[-1]
                 metas = [self._keys.room(state.room)[0] for _, state in part]
                 sent: list[Command] = [("HMGET", meta, "e", "n", "p", "r", "d") for meta in metas]

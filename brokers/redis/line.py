@@ -6,8 +6,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from hashlib import sha1
+from importlib.resources import files
 from typing import Any
 
 from redis.asyncio.connection import ConnectionPool
@@ -44,9 +44,7 @@ class Line:
         self.durability = Durability.BROKER
         self.up = False
 
-    async def call(
-        self, commands: Callable[[Link, int], Sequence[Command]], deadline: float
-    ) -> list[Any]:
+    async def call(self, commands: Callable[[Link, int], Sequence[Command]], deadline: float) -> list[Any]:
         """Replies to `commands(link, attempt)`, tried until the loop's clock reaches `deadline`.
 
         Only for commands that may be sent twice. An error reply counts as a broken link: the servers'

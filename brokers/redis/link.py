@@ -40,10 +40,10 @@ class Link:
     @classmethod
     async def make(cls, pool: ConnectionPool) -> Link:
         """Connect, log in, and ask the server who it is and what it keeps."""
-        connection = pool.make_connection()
+        connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await connection.connect()
+                await connection.connect()  # type: ignore[no-untyped-call]
                 info = _fields(await _ask(connection, ("INFO", "server")))
                 # Hosted servers may hide these; then nothing better than D1 is claimed.
                 kept = _fields(await _ask(connection, ("INFO", "persistence"), b""))
