@@ -75,8 +75,9 @@ def place(token: str) -> Place | None:
         number = int(offset, 16)
     except ValueError:
         return None
-    # int() is generous ("+1", "1_0", "０"): only the form that we write ourselves is a position.
-    return Place(epoch, number, proof) if f"{number:x}" == offset else None
+    # int() is generous ("+1", "1_0", "０"): only the form that we write ourselves is a position. Servers
+    # count in 64 bits.
+    return Place(epoch, number, proof) if 0 <= number < 2**63 and f"{number:x}" == offset else None
 
 
 def new_epoch() -> str:

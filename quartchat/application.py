@@ -6,13 +6,14 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from quart import Quart, Response, request
+from quart import Quart, Response, has_request_context, request
 
 import brokers
 
 from . import hypercorn
 from .api import Api, answer
 from .health import Health
+from .http import HttpConnection
 from .hub import Hub
 from .identity import Identities
 from .lifecycle import Lifecycle, only_worker
@@ -62,6 +63,7 @@ def create_app(environ: Mapping[str, str]) -> Quart:
     # Never used for a session of Quart's own: identities are ours, and given only by POST.
     app.secret_key = settings.secret_key[0]
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    app.asgi_http_class = HttpConnection
     app.asgi_websocket_class = connection_class(door)
     app.before_serving(lifecycle.start)
     app.after_serving(lifecycle.stop)
@@ -74,6 +76,8 @@ def create_app(environ: Mapping[str, str]) -> Quart:
     async def failed(error: Exception) -> Answer:
         status = getattr(error, "code", None) or 500
         detail = getattr(error, "description", None) or "That should not happen; it was noted."
+        if not has_request_context():  # a handshake
+            return Response(f"{detail}\n", status, content_type="text/plain; charset=utf-8")
         if request.path.startswith("/api/"):
             return answer(status, {"error": detail})
         return await pages.error(status, detail)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 from hypercorn.config import Config
@@ -40,6 +40,7 @@ def set_defaults(max_frame_characters: int) -> None:
     # Longer than most load balancers' idle time, or they send a request into a closing connection.
     Config.keep_alive_timeout = 75.0
     Config.websocket_ping_interval = None
+    _read_headers_of_any_bytes()
 
 
 class TransportWire:
@@ -92,6 +93,7 @@ def ready_wire(send: Any, on_close: Callable[[int, str], None]) -> TransportWire
     writer = None if stream is None else _writer(stream)
     if writer is None:
         return None
+    _answer_faults(stream, writer.transport)
     sock = writer.get_extra_info("socket")
     if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
         option = getattr(socket, "TCP_USER_TIMEOUT", None)
@@ -152,6 +154,42 @@ def _writer(stream: Any) -> asyncio.StreamWriter | None:
     writer = getattr(server, "writer", None)
     usable = isinstance(protocol, H11Protocol) and isinstance(writer, asyncio.StreamWriter)
     return writer if usable else None
+
+
+def _answer_faults(stream: Any, transport: asyncio.WriteTransport) -> None:
+    """Have a client that broke the protocol told so (1002, 1007): Hypercorn only drops the link."""
+    connection = getattr(stream, "connection", None)
+    if connection is None or not hasattr(connection, "events"):
+        return
+    from wsproto.connection import ConnectionState
+    from wsproto.events import CloseConnection
+
+    events = connection.events
+
+    def told() -> Iterator[Any]:
+        for event in events():
+            fault = isinstance(event, CloseConnection) and connection.state is ConnectionState.OPEN
+            if fault and not transport.is_closing():
+                transport.write(connection.send(CloseConnection(event.code, "not as RFC 6455 says")))
+            yield event
+
+    connection.events = told
+
+
+def _read_headers_of_any_bytes() -> None:
+    """A header that is not ASCII must not end in a traceback: it is marked, and refused by the app."""
+    from hypercorn.protocol import ws_stream
+
+    module: Any = ws_stream
+    split = getattr(module, "split_comma_header", None)
+    if split is None or hasattr(split, "tolerant"):
+        return
+
+    def tolerant(value: bytes) -> Any:
+        return split(value) if value.isascii() else ["\ufffd"]
+
+    tolerant.tolerant = True  # type: ignore[attr-defined]
+    module.split_comma_header = tolerant
 
 
 def _bounded(buffer: Any, transport: asyncio.WriteTransport) -> Any:

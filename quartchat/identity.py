@@ -19,50 +19,8 @@ COOKIE = "quartchat"
 LIFETIME = 30 * 86400
 """Seconds that an identity lasts after it was given or renamed."""
 
-_ADJECTIVES = [
-    "Amber",
-    "Bright",
-    "Calm",
-    "Clever",
-    "Coral",
-    "Gentle",
-    "Golden",
-    "Happy",
-    "Jolly",
-    "Kind",
-    "Lucky",
-    "Merry",
-    "Mellow",
-    "Quick",
-    "Quiet",
-    "Silver",
-    "Sunny",
-    "Swift",
-    "Warm",
-    "Witty",
-]
-_ANIMALS = [
-    "Badger",
-    "Crane",
-    "Deer",
-    "Dolphin",
-    "Falcon",
-    "Finch",
-    "Fox",
-    "Heron",
-    "Hare",
-    "Koala",
-    "Lark",
-    "Lynx",
-    "Magpie",
-    "Otter",
-    "Owl",
-    "Panda",
-    "Robin",
-    "Seal",
-    "Sparrow",
-    "Tiger",
-]
+_ADJECTIVES = ("Amber", "Bright", "Calm", "Clever", "Coral", "Gentle", "Golden", "Happy", "Jolly", "Kind")
+_ANIMALS = ("Badger", "Crane", "Deer", "Dolphin", "Falcon", "Finch", "Fox", "Heron", "Koala", "Lark", "Lynx")
 
 
 class Session(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from brokers import Reason, Unavailable
 
 from . import hypercorn, names, origin, protocol
 from .asgi import AsgiWire
+from .http import understandable
 from .hub import Hub
 from .identity import Identities, cookie_of
 from .member import Close, Member
@@ -155,6 +156,9 @@ def connection_class(door: Door) -> type[ASGIWebsocketConnection]:
             event = await receive()
             if event["type"] != "websocket.connect":
                 return
+            if not understandable(self.scope):
+                await refuse(send, 400)
+                return
             await self.handle_websocket(self._create_websocket_from_scope(send), send)
             admission = cast(dict[str, Any], self.scope).pop(ADMISSION, None)
             if admission is not None:
@@ -207,6 +211,13 @@ async def serve(hub: Hub, admission: Admission, receive: Any, send: Any) -> None
             await _finish(ready, sender)
     if closing.done():
         await _say_close(send, closing.result())
+
+
+async def refuse(send: Any, status: int) -> None:
+    """Answer a handshake that Quart cannot be asked about."""
+    headers = [(b"content-length", b"0")]
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": b"", "more_body": False})
 
 
 async def _read_until(closing: asyncio.Future[Close], member: Member, receive: Receive) -> None:

@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, leave)
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if getattr(getattr(item, "cls", None), "slow", False):
@@ -95,7 +95,8 @@ def broker_url(request: pytest.FixtureRequest, broker_kind: str, namespace: str)
     if broker_kind == "memory":
         return "memory://"
     server = request.getfixturevalue(f"{broker_kind}_server")
-    return f"{server.url}?prefix={namespace}"
+    options = "&buckets=2" if broker_kind == "rabbitmq" else ""
+    return f"{server.url}?prefix={namespace}{options}"
 
 
 @pytest.fixture
@@ -105,4 +106,4 @@ def redis_url(redis_server: RedisServer, namespace: str) -> str:
 
 @pytest.fixture
 def rabbitmq_url(rabbitmq_server: RabbitMQServer, namespace: str) -> str:
-    return f"{rabbitmq_server.url}?prefix={namespace}"
+    return f"{rabbitmq_server.url}?prefix={namespace}&buckets=2"

@@ -18,9 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="Check a broker against the contract in brokers/base.py.",
         epilog="Everything else goes to pytest, for instance -x, -v or -k odd_names.",
     )
-    parser.add_argument(
-        "url", metavar="URL", help="redis://..., amqp://..., or an installed scheme"
-    )
+    parser.add_argument("url", metavar="URL", help="redis://..., amqp://..., or an installed scheme")
     parser.add_argument(
         "--private", action="store_true", help="two brokers of this URL do not share their logs"
     )

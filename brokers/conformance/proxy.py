@@ -45,9 +45,7 @@ class Proxy:
     def before(cls, url: str) -> Proxy:
         """A proxy in front of the server in a URL."""
         parts = urlsplit(url)
-        port = parts.port or {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}.get(
-            parts.scheme
-        )
+        port = parts.port or {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}.get(parts.scheme)
         if not parts.hostname or not port:
             raise ValueError("a URL with a host and a port is needed")
         return cls(parts.hostname, port)
@@ -73,9 +71,7 @@ class Proxy:
     async def listen(self) -> None:
         """Take connections (again)."""
         if self._server is None:
-            self._server = await asyncio.start_server(
-                self._accept, "127.0.0.1", self.port, limit=_CHUNK
-            )
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=_CHUNK)
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:

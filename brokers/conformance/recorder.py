@@ -31,6 +31,8 @@ class Heard:
         self.calls = 0
         self.wanted = False
         """Between a `follow` and an `unfollow`."""
+        self.turn = 0
+        """Counts the times it was unfollowed."""
         self.fresh = True
         """The next tail is the first one since a `follow`."""
         self.top: str | None = None
@@ -72,6 +74,7 @@ class Recorder(Listener):
     def dismiss(self, room: str) -> None:
         """An `unfollow` returned: from now on every call for the room is a fault."""
         self[room].wanted = False
+        self[room].turn += 1
 
     def fault(self, text: str) -> None:
         self.faults.append(text)
@@ -140,9 +143,7 @@ class Recorder(Listener):
                 self.fault(f"a position that is none: {entry.position!r}")
             # The first entry that is ever known may have no prev.
             first = not heard.log
-            if entry.prev != heard.top and not (
-                first and (entry.prev is None or heard.top is None)
-            ):
+            if entry.prev != heard.top and not (first and (entry.prev is None or heard.top is None)):
                 self.fault(
                     f"C3: in {room!r} {entry.key!r} says prev={entry.prev!r}, "
                     f"but {heard.top!r} was the one before"

@@ -79,12 +79,15 @@ class Station:
 
     async def _follow(self, room: str) -> None:
         self.heard.expect(room)
+        turn = self[room].turn
         try:
             await self.broker.follow(room)
         except Exception:
-            self.heard.dismiss(room)
+            if self[room].turn == turn:
+                self.heard.dismiss(room)
             raise
-        if self[room].wanted and self[room].fresh:
+        # Where an unfollow came in between, it has nothing to promise any more.
+        if self[room].turn == turn and self[room].fresh:
             self.heard.fault(f"follow({room!r}) returned before its tail")
 
     def unfollow(self, *rooms: str) -> None:
@@ -140,16 +143,12 @@ class Station:
             assert isinstance(outcome, Appended), f"append of {key!r}: {outcome!r}"
         return [outcome for outcome in outcomes if isinstance(outcome, Appended)]
 
-    async def deliver(
-        self, room: str, keys: Sequence[str], seconds: float = 60.0
-    ) -> dict[str, Appended]:
+    async def deliver(self, room: str, keys: Sequence[str], seconds: float = 60.0) -> dict[str, Appended]:
         """Append through faults as a client does it: what is `Unknown` is sent again, in order."""
         stored: dict[str, Appended] = {}
         async with asyncio.timeout(seconds):
             while waiting := [key for key in keys if key not in stored]:
-                outcomes = await asyncio.gather(
-                    *(self.submit(room, key, key.encode()) for key in waiting)
-                )
+                outcomes = await asyncio.gather(*(self.submit(room, key, key.encode()) for key in waiting))
                 lost = False
                 for key, outcome in zip(waiting, outcomes, strict=True):
                     if isinstance(outcome, Appended):

@@ -27,15 +27,11 @@ class Target:
         left_out += ["sharing"] if self.private else []
         return "conformance" + (f" without: {', '.join(left_out)}" if left_out else "")
 
-    def pytest_collection_modifyitems(
-        self, config: pytest.Config, items: list[pytest.Item]
-    ) -> None:
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         unwanted = {"TestShared"} if self.private else {"TestPrivate"}
         if not self.faults:
             unwanted.add("TestLink")
-        left_out = [
-            i for i in items if getattr(getattr(i, "cls", None), "__name__", "") in unwanted
-        ]
+        left_out = [i for i in items if getattr(getattr(i, "cls", None), "__name__", "") in unwanted]
         if left_out:
             config.hook.pytest_deselected(items=left_out)
             items[:] = [item for item in items if item not in left_out]

@@ -22,6 +22,9 @@ BATCH_BYTES = 1 << 20
 WAITING = 20_000
 """Appends that may wait; beyond, they are answered `Unknown` at once. Deadlines bound the time."""
 
+SIGNALS = 5_000
+"""Signals that may wait; beyond, they are dropped, as signals may be."""
+
 APPEND = Script("append.lua")
 
 
@@ -47,7 +50,7 @@ class Appender:
 
     def signal(self, channel: str, data: bytes) -> None:
         """Publish once, with the next call; dropped where the line is down."""
-        if self._line.up and not self._closed:
+        if self._line.up and not self._closed and len(self._signals) < SIGNALS:
             self._signals.append((channel, data))
             self._wake.set()
 

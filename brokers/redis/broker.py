@@ -75,7 +75,9 @@ class RedisBroker(Broker):
 
     @property
     def durability(self) -> Durability:
-        return self._parts.inward.durability if self._parts else Durability.BROKER
+        lines = (self._parts.inward, self._parts.outward) if self._parts else ()
+        # Two links may have seen two servers: the smaller promise holds.
+        return min((line.durability for line in lines if line.durability), default=Durability.BROKER)
 
     @property
     def connected(self) -> bool:

@@ -76,20 +76,27 @@ class Follower:
         self._probes: dict[bytes, asyncio.Future[None]] = {}
         self._sends = asyncio.Lock()
         self._run_id = b""
+        self._hearing = asyncio.Event()
+        """Set while the pub/sub link is known to hear this process's own channel."""
 
     @property
     def up(self) -> bool:
         return self._link is not None
 
-    async def follow(self, room: str) -> None:
+    def follow(self, room: str) -> Coroutine[Any, Any, None]:
+        """Register the room at once, so that an `unfollow` right after finds it; what is left is to wait."""
         channel = self._keys.channel(room).encode()
         state = self._rooms.get(channel)
         if state is None:
             state = self._rooms[channel] = Followed(room)
             state.task = self._spawn(self._begin(channel, state))
-        if state.task is not None and not state.epoch:
-            await asyncio.shield(state.task)
-        if self._rooms.get(channel) is not state:
+        return self._begun(channel)
+
+    async def _begun(self, channel: bytes) -> None:
+        # Whoever was overtaken by an unfollow and another follow waits for that one.
+        while (state := self._rooms.get(channel)) is not None and not state.epoch and state.task:
+            await asyncio.wait({state.task})
+        if state is None or not state.epoch:
             raise Unavailable("the room could not be followed")
 
     def unfollow(self, room: str) -> None:
@@ -104,6 +111,7 @@ class Follower:
         deadline = asyncio.get_running_loop().time() + CALL_DEADLINE
         try:
             async with asyncio.timeout_at(deadline):
+                await self._hearing.wait()
                 await self._line.call(lambda link, attempt: [("PUBLISH", self._own, nonce)], deadline)
                 await future
         except TimeoutError:
@@ -150,6 +158,7 @@ class Follower:
 
     async def _lose(self) -> None:
         link, self._link = self._link, None
+        self._hearing.clear()
         for state in self._rooms.values():
             state.subscribed.clear()
         if link is not None:
@@ -169,6 +178,9 @@ class Follower:
 
     def _confirmed(self, channel: bytes) -> None:
         # Only the last of several confirmations counts: between two stood an UNSUBSCRIBE.
+        if channel == self._own.encode():
+            self._hearing.set()
+            return
         left = self._confirming[channel] = self._confirming.get(channel, 1) - 1
         state = self._rooms.get(channel)
         if left == 0 and state is not None:

@@ -17,7 +17,7 @@ class Keys:
 
     def channel(self, room: str) -> str:
         # Quoted, so that a brace in a room's name cannot end the hash tag that keeps a room in one slot.
-        return f"{self.prefix}:{{{quote(room, safe='')}}}"
+        return f"{self.prefix}:{{{quote(room, safe='', errors='surrogatepass')}}}"
 
     def room(self, room: str) -> tuple[str, str, str, str]:
         base = self.channel(room)

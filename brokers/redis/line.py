@@ -23,6 +23,10 @@ BACKOFF = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Seconds between tries, each with jitter; the last one repeats. Short: a caller is waiting."""
 
 
+TRY_SECONDS = 3.0
+"""For one call on one link: on a link that died in silence the deadline leaves time for another one."""
+
+
 class Script:
     """A Lua script that stands beside this module, with the part that all share in front."""
 
@@ -41,8 +45,10 @@ class Line:
         self._scripts = scripts
         self._link: Link | None = None
         self._lock = asyncio.Lock()
-        self.durability = Durability.BROKER
-        self.up = False
+        self.durability: Durability | None = None
+        """What the server said it keeps; None before the first link."""
+        self.up = True
+        """False from the first fault until a link is made again."""
 
     async def call(self, commands: Callable[[Link, int], Sequence[Command]], deadline: float) -> list[Any]:
         """Replies to `commands(link, attempt)`, tried until the loop's clock reaches `deadline`.
@@ -56,7 +62,7 @@ class Line:
             while True:
                 try:
                     link = self._link or await self._make()
-                    seconds = deadline - asyncio.get_running_loop().time()
+                    seconds = min(deadline - asyncio.get_running_loop().time(), TRY_SECONDS)
                     replies = await link.call(commands(link, attempt), max(seconds, 0.001))
                     for reply in replies:
                         if isinstance(reply, ResponseError):
@@ -77,7 +83,6 @@ class Line:
     async def close(self) -> None:
         """Drop the link at once, whoever is using it."""
         link, self._link = self._link, None
-        self.up = False
         if link is not None:
             await link.drop()
 
@@ -96,8 +101,9 @@ class Line:
         return link
 
     async def _drop(self, error: BaseException) -> None:
-        if self.up:
+        if self.up and not isinstance(error, asyncio.CancelledError):
             log.warning("%s: link to Redis lost: %s", self._name, type(error).__name__)
         elif not isinstance(error, OSError | asyncio.CancelledError):
             log.debug("%s: no link to Redis: %s", self._name, error)
+        self.up = False
         await self.close()

@@ -143,9 +143,13 @@ class RabbitMQServer:
         self._process.thaw()
 
     def queues(self, containing: str = "") -> list[str]:
-        """The names of all queues and streams with this text in the name (takes a second)."""
-        text = self.ctl("list_queues", "name", "--formatter=json", "--silent")
-        names = [str(row["name"]) for row in json.loads(text or "[]")]
+        """The names of queues and streams with this text in the name (takes a second).
+
+        Without exclusive ones: only their own connection may touch them.
+        """
+        text = self.ctl("list_queues", "name", "exclusive", "--formatter=json", "--silent")
+        rows = json.loads(text or "[]")
+        names = [str(row["name"]) for row in rows if row["exclusive"] is not True]
         return [name for name in names if containing in name]
 
     def delete_queues(self, names: list[str]) -> None:
