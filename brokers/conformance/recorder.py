@@ -55,6 +55,8 @@ class Heard:
 class Recorder(Listener):
     """Keeps all that it hears by room; `faults` are breaches of the contract, in words."""
 
+    patience = PATIENCE
+
     def __init__(self) -> None:
         self.faults: list[str] = []
         self.contexts: set[str] = set()
@@ -118,9 +120,10 @@ class Recorder(Listener):
         self,
         predicate: Callable[[], object],
         what: str | Callable[[], str],
-        seconds: float = PATIENCE,
+        seconds: float | None = None,
     ) -> None:
         """Until `predicate` holds; looked at after everything that is heard."""
+        seconds = self.patience if seconds is None else seconds
         try:
             async with asyncio.timeout(seconds):
                 while not predicate():

@@ -170,7 +170,7 @@ class Station:
         """Everything that is retained (of what a test writes)."""
         return await self.read(room, limit=10_000)
 
-    async def hears(self, room: str, keys: Sequence[str], seconds: float = PATIENCE) -> None:
+    async def hears(self, room: str, keys: Sequence[str], seconds: float | None = None) -> None:
         """Until the room's log, as it was heard, is exactly these keys."""
         heard, wanted = self[room], list(keys)
 
@@ -188,19 +188,19 @@ class Station:
         await self.heard.wait(lambda: len(heard.log) >= len(wanted), gap, seconds)
         assert heard.keys == wanted, gap()
 
-    async def hears_key(self, room: str, key: str, seconds: float = PATIENCE) -> None:
+    async def hears_key(self, room: str, key: str, seconds: float | None = None) -> None:
         """Until an entry with this key is heard."""
         heard = self[room]
         what = f"{key!r} is heard in {room!r}"
         await self.heard.wait(lambda: key in heard.keys, what, seconds)
 
-    async def hears_count(self, room: str, count: int, seconds: float = PATIENCE) -> None:
+    async def hears_count(self, room: str, count: int, seconds: float | None = None) -> None:
         """Until so many entries are heard."""
         heard = self[room]
         what = f"{count} entries are heard in {room!r}"
         await self.heard.wait(lambda: len(heard.log) >= count, what, seconds)
 
-    async def hears_end(self, room: str, end: list[str], seconds: float = PATIENCE) -> None:
+    async def hears_end(self, room: str, end: list[str], seconds: float | None = None) -> None:
         """Until the room's log, as it was heard, ends with these positions."""
         heard = self[room]
 
@@ -209,7 +209,7 @@ class Station:
 
         await self.heard.wait(lambda: heard.positions[-len(end) :] == end, gap, seconds)
 
-    async def hears_reset(self, room: str, seconds: float = PATIENCE) -> None:
+    async def hears_reset(self, room: str, seconds: float | None = None) -> None:
         """Until the room is told to begin again."""
         heard = self[room]
         await self.heard.wait(lambda: heard.resets, f"a reset of {room!r}", seconds)

@@ -36,6 +36,7 @@ from ..base import (
 from ..errors import Conflict, Refused, Unknown
 from .history import OVERHEAD, History, Verdict
 from .link import ANSWER, Link, Trouble, ask, outcome_of
+from .scan import Limits, offset_of, read_back
 from .wire import (
     MAX_BATCH_BYTES,
     MAX_BATCH_ENTRIES,
@@ -60,6 +61,9 @@ SILENT = 4.0
 
 MAX_WAITING = 50_000
 """Appends in line; beyond that they end `Unknown` at once instead of in eight seconds."""
+
+CLOCKS = 3_600_000
+"""Milliseconds by which the clocks of two processes may differ where it is about what is too old."""
 
 Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
@@ -206,16 +210,18 @@ class Bucket:
         channel.on_consumer_cancel_callbacks.add(
             lambda _: self._break(channel, "the stream was deleted")
         )
-        await ask(channel.basic_qos(prefetch_count=PREFETCH))
         arguments: Any = self._options.stream_arguments
         await ask(channel.queue_declare(self.name, durable=True, arguments=arguments))
         self.declared = True
         self._end = await self._put_barrier(channel)
         if self._history.last >= self._end:
             self._lose("ahead")
+        if self._history.last < 0:
+            await self._prime(channel)
         first: str | int = self._history.last if self._history.last >= 0 else "first"
         self._check = first != "first"
         self._unacked = 0
+        await ask(channel.basic_qos(prefetch_count=PREFETCH))
         await ask(
             channel.basic_consume(
                 self.name, partial(self._on_message, channel), arguments={"x-stream-offset": first}
@@ -230,9 +236,21 @@ class Bucket:
             if not self._moved.is_set():
                 raise Trouble("the stream does not send what it holds")
 
+    async def _prime(self, channel: AbstractChannel) -> None:
+        """Read a long log by its pasts. What is left for the tail is what came since."""
+        oldest = codec.now_ms() - int(self._window.seconds * 1000) - CLOCKS
+        limits = Limits(self._options.kept_bytes, oldest)
+        for number, (offset, body) in enumerate(
+            await read_back(channel, self.name, self._end, limits) or ()
+        ):
+            self._history.feed(offset, body)
+            if number % 200 == 0:
+                await asyncio.sleep(0)  # others want the loop, too
+
     async def _put_barrier(self, channel: AbstractChannel) -> int:
         """Write a batch without entries, and hear at which offset it stands."""
         self._seq += 1
+        await ask(channel.basic_qos(prefetch_count=PREFETCH))
         seq, place = self._seq, self._loop.create_future()
 
         async def hear(message: DeliveredMessage) -> None:
@@ -241,7 +259,7 @@ class Bucket:
             except ValueError:
                 return
             if (batch.who, batch.seq) == (self._who, seq) and not place.done():
-                place.set_result(_offset_of(message))
+                place.set_result(offset_of(message))
 
         # One channel keeps the order: the consumer stands at the end before the barrier gets there.
         started = await ask(
@@ -281,7 +299,7 @@ class Bucket:
 
         async def hear(message: DeliveredMessage) -> None:
             nonlocal end
-            end = max(end, _offset_of(message))
+            end = max(end, offset_of(message))
             heard.set()
 
         started = await ask(
@@ -304,7 +322,7 @@ class Bucket:
         if channel is not self._channel or self._broken.done():
             return
         try:
-            self._take(_offset_of(message), message.body)
+            self._take(offset_of(message), message.body)
         except Exception:
             log.exception("a message of %s could not be read", self.name)
             self._break(channel, "a message could not be read")
@@ -372,7 +390,7 @@ class Bucket:
             self._listener.tail(room, self._history.tail(room, self._tail_entries), reason)
 
     def _begin(self) -> History:
-        return History(self._window, self._options.bucket_bytes, self.followed)
+        return History(self._window, self._options.kept_bytes, self.followed)
 
     def _lose(self, reason: Reason) -> None:
         """The log is not the one that we knew: read it from its start."""
@@ -435,7 +453,9 @@ class Bucket:
             return
         self._seq += 1
         flight = self._flight = Flight(self._seq, slots)
-        batch = Batch(history.epoch or "", history.last, self._who, flight.seq, entries)
+        batch = Batch(
+            history.epoch or "", history.last, self._who, flight.seq, entries, *history.digest()
+        )
         self._watch(channel, flight)
         task = self._spawn(self._publish(channel, batch))
         task.add_done_callback(
@@ -461,8 +481,6 @@ class Bucket:
             # Without it, what is sent to a missing stream is confirmed, and gone.
             mandatory=True,
             properties=spec.Basic.Properties(message_id=f"{batch.seq:x}", delivery_mode=2),
-            # One batch is under way, so there is nothing to hold back: the confirm is what counts.
-            wait=False,
         )
 
     def _on_confirm(
@@ -544,13 +562,6 @@ def _left_of(flight: Flight) -> list[Append]:
     A repeated key moves up to its first copy: they are one entry, so nothing overtakes anything.
     """
     return [append for slot in flight.slots for append in slot]
-
-
-def _offset_of(message: DeliveredMessage) -> int:
-    offset = (message.header.properties.headers or {}).get("x-stream-offset")
-    if not isinstance(offset, int):
-        raise ValueError("a message without an offset: the queue is no stream")
-    return offset
 
 
 async def _part(channel: AbstractChannel) -> None:

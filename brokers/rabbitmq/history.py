@@ -25,6 +25,7 @@ from zlib import crc32
 
 from .. import codec
 from ..base import Entry, Page, Reason, Tail, Window
+from .scan import DIGEST, DIGEST_BYTES
 from .wire import INDEX_BITS, MAX_BATCH_ENTRIES, Batch, unpack_batch
 
 LAG = 512
@@ -112,6 +113,9 @@ class History:
         self._bytes = 0
         self._recent: deque[_Seen] = deque()
         self._writers: dict[str, tuple[int, int]] = {}
+        self._chain = -1
+        self._since: list[tuple[int, bytes]] = []
+        self._since_bytes = 0
 
     def feed(self, offset: int, body: bytes) -> tuple[Batch, Verdict | None] | None:
         """Read the next message. None for what is not ours; a verdict of None for a void batch."""
@@ -131,6 +135,7 @@ class History:
             self.epoch = f"{batch.who}{batch.seq:x}"
         elif self.epoch is None and batch.epoch and batch.base < offset:
             self.epoch = batch.epoch
+        self._remember(offset, body, batch)
         late = self._writers.get(batch.who, (-1, 0))[0] >= batch.seq
         if not late:
             self._writers[batch.who] = (batch.seq, offset)
@@ -169,6 +174,12 @@ class History:
         if self.epoch is None:
             self.epoch = f"late{self.first:x}"
 
+    def digest(self) -> tuple[int, list[tuple[int, bytes]] | None]:
+        """The chain and, where it is time for one, the past that the next batch carries."""
+        if len(self._since) < DIGEST:
+            return self._chain, None
+        return self._chain, self._since if self._since_bytes <= DIGEST_BYTES else []
+
     def find(self, room: str, key: str) -> Entry | None:
         """The entry with this key, where the window still holds it."""
         return self._room(room).keys.get(key)
@@ -205,6 +216,14 @@ class History:
         room = self._rooms.get(name)
         if room and (not self._order or room.top_offset < self._order[0][0]):
             self._remove(room)
+
+    def _remember(self, offset: int, body: bytes, batch: Batch) -> None:
+        if batch.past is not None and batch.epoch == self.epoch:
+            self._chain, self._since, self._since_bytes = offset, [], 0
+            return
+        self._since_bytes += len(body)
+        # Of what is too much to be carried only the number counts.
+        self._since.append((offset, body if self._since_bytes <= DIGEST_BYTES else b""))
 
     def _next(self, room: Room, token: str) -> int | Reason:
         """The index of the first entry after a position, or why nothing can be continued from it."""

@@ -38,6 +38,10 @@ class Batch(msgspec.Struct, array_like=True, frozen=True, gc=False):
     seq: int
     entries: list[tuple[str, bytes]]
     """(room, blob) each. None at all in a barrier."""
+    chain: int = -1
+    """Offset of the last batch that carried a past, see `scan`."""
+    past: list[tuple[int, bytes]] | None = None
+    """The messages from there up to `base`; empty where they are too big to be repeated."""
 
 
 pack_batch = msgspec.msgpack.Encoder().encode
@@ -69,16 +73,21 @@ class Options(NamedTuple):
         return f"{self.prefix}.{SCHEMA}.log.{self.buckets}.{number}"
 
     @property
+    def kept_bytes(self) -> int:
+        """What a process keeps of a bucket: what is left of the stream without its pasts."""
+        return self.bucket_bytes // 2
+
+    @property
     def exchange(self) -> str:
         return f"{self.prefix}.{SCHEMA}.signals"
 
     @property
     def stream_arguments(self) -> dict[str, str | int]:
-        # Retention is by whole segments, so they are an eighth of the log.
+        # Retention is by whole segments, so they are a sixteenth of the log.
         return {
             "x-queue-type": "stream",
             "x-max-length-bytes": self.bucket_bytes,
-            "x-stream-max-segment-size-bytes": self.bucket_bytes // 8,
+            "x-stream-max-segment-size-bytes": self.bucket_bytes // 16,
         }
 
 
@@ -98,7 +107,7 @@ def options_of(url: str) -> Options:
     if len(prefix) > 100:
         raise BrokerConfigError("the option prefix takes at most 100 characters")
     buckets = _number(query, "buckets", 16, 1, 256)
-    bucket_bytes = _number(query, "bucket_bytes", 8 << 20, 1 << 20, 1 << 30)
+    bucket_bytes = _number(query, "bucket_bytes", 16 << 20, 1 << 20, 1 << 30)
     query["heartbeat"] = str(_number(query, "heartbeat", 10, 1, 3600))
     rest = parts._replace(query=urlencode(query), fragment="").geturl()
     return Options(rest, prefix, buckets, bucket_bytes)

@@ -62,6 +62,7 @@ class Frame(msgspec.Struct, frozen=True):
     resumed: bool | None = None
     you: User | None = None
     limits: dict[str, float] = {}
+    window: dict[str, float] = {}
 
 
 class Said(NamedTuple):
@@ -102,6 +103,8 @@ class Client:
         self.user_id = ""
         self.position: str | None = None
         self.resent = self.reconnects = self.resets = 0
+        self.window = 0
+        """How many messages the room keeps, as the server says."""
         self._cookie = cookie
         self._turn = turn
         """Which of the sites is next."""
@@ -110,8 +113,9 @@ class Client:
         self._heard = heard
         self._most = 0
         self._socket: ClientConnection | None = None
+        """Only after its welcome, and not a moment longer than it lives."""
         self._awaited: tuple[str, asyncio.Future[Frame | None]] | None = None
-        self._welcomed = asyncio.Event()
+        self._changed = asyncio.Event()
         self._failure: ReplayError | None = None
         self._saying = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -129,23 +133,214 @@ class Client:
 
     async def connected(self) -> None:
         """Return when the server has said welcome. Raise `ReplayError` where it never will."""
-        await self._within(self._ready(), "no connection")
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._ready()
+        except TimeoutError:
+            raise ReplayError(f"no connection within {self._patience:g} s") from None
 
     async def say(self, text: str) -> list[Said]:
-        """Say something, in several messages where it is too long for one; what became of each."""
+        """Say something, in several messages where it is too long for one; what became of each.
+
+        Raise `ReplayError` where nobody stores or refuses it in time.
+        """
         async with self._saying:
             await self.connected()
-            return [
-                await self._within(self._say(piece), "a message was not answered")
-                for piece in pieces(text, self._most)
-            ]
+            said: list[Said] = []
+            for piece in pieces(text, self._most):
+                try:
+                    async with asyncio.timeout(self._patience):
+                        said.append(await self._say(piece))
+                except TimeoutError:
+                    raise ReplayError(f"a message had no answer within {self._patience:g} s") from None
+            return said
 
-    async def _within[T](self, work: Callable[[], T], what: str) -> T: ...
+    async def _say(self, text: str) -> Said:
+        message_id, again = secrets.token_urlsafe(12), False
+        while True:
+            socket = await self._ready()
+            self.resent += again
+            answer = await self._ask(socket, message_id, text)
+            again = True
+            if answer is None:
+                continue
+            if answer.type == "ack":
+                return Said(self.user_id, message_id, text, answer.position)
+            if answer.code == "rate_limited":
+                # A refused id is spent: whatever comes of it must not be mistaken for this message.
+                message_id, again = secrets.token_urlsafe(12), False
+            elif answer.type != "unknown":
+                return Said(self.user_id, message_id, text, None, answer.code or answer.type)
+            await asyncio.sleep(answer.retry_after)
+
+    async def _ask(self, socket: ClientConnection, message_id: str, text: str) -> Frame | None:
+        """The answer to one frame; None where the connection ended first, or was given up."""
+        answer: asyncio.Future[Frame | None] = asyncio.get_running_loop().create_future()
+        self._awaited = message_id, answer
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await socket.send(json.dumps({"type": "send", "id": message_id, "message": text}))
+                return await answer
+        except ConnectionClosed:
+            return None
+        except TimeoutError:
+            self._lost(socket)
+            socket.transport.abort()
+            return None
+        finally:
+            self._awaited = None
 
     async def _ready(self) -> ClientConnection:
-        while True:
-            await self._welcomed.wait()
+        while self._socket is None:
             if self._failure is not None:
                 raise self._failure
-            if self._socket is not None:
-                return self._socket
+            await self._changed.wait()
+        return self._socket
+
+    # Connecting -------------------------------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        tries = 0
+        try:
+            while True:
+                began = time.monotonic()
+                wait = await self._connect()
+                tries = 0 if time.monotonic() - began > STABLE_SECONDS else tries + 1
+                # Full jitter: all who lost one instance must not come back in the same instant.
+                ceiling = min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(tries, 10))
+                await asyncio.sleep(wait + random.uniform(0, ceiling))  # noqa: S311
+                self._turn += 1
+                self.reconnects += 1
+        except ReplayError as error:
+            self._failure = error
+            self._change()
+
+    async def _connect(self) -> float:
+        """One connection from beginning to end; seconds that the server wants us to wait."""
+        try:
+            async with connect(
+                self._address(),
+                subprotocols=[Subprotocol("quartchat.v1")],
+                additional_headers={"Cookie": self._cookie} if self._cookie else {},
+                compression=None,
+                max_size=None,
+                open_timeout=10,
+                close_timeout=1,
+                ping_timeout=10,
+            ) as socket:
+                try:
+                    await self._read(socket)
+                finally:
+                    self._lost(socket)
+            if socket.close_code in _FINAL:
+                why = socket.close_reason or _FINAL[socket.close_code]
+                raise ReplayError(f"the server closed with {socket.close_code}: {why}")
+        except InvalidStatus as error:
+            return self._refused(error)
+        except (OSError, TimeoutError, WebSocketException):
+            pass  # not there now, or not a moment longer
+        return 0.0
+
+    @staticmethod
+    def _refused(error: InvalidStatus) -> float:
+        status = error.response.status_code
+        if status < 500:
+            body = (error.response.body or b"").decode(errors="replace").strip()
+            raise ReplayError(f"the server refuses the connection with {status}: {body[:200]}")
+        wait = error.response.headers.get("Retry-After", "")
+        return min(float(wait), BACKOFF_CAP) if wait.isdigit() else 0.0
+
+    def _address(self) -> str:
+        site = self.sites[self._turn % len(self.sites)]
+        query: dict[str, str | int] = {"as": self.user_id} if self.user_id and self._cookie else {}
+        if self.position is None:
+            query["history"] = self._history
+        else:
+            query["since"] = self.position
+        return f"ws{site.removeprefix('http')}/ws/chat/{quote(self.room, safe='')}/?{urlencode(query)}"
+
+    def _lost(self, socket: ClientConnection) -> None:
+        if self._socket is socket:
+            self._socket = None
+            self._answer(None)
+
+    def _change(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    # Hearing ----------------------------------------------------------------------------------------------
+
+    async def _read(self, socket: ClientConnection) -> None:
+        async for text in socket:
+            frame = _decode(text)
+            if frame.type == "message":
+                self.position = frame.position
+            elif frame.type in ("ack", "nack", "unknown"):
+                if self._awaited is not None and self._awaited[0] == frame.id:
+                    self._answer(frame)
+            elif frame.type == "ping":
+                await socket.send('{"type":"pong"}')
+            elif frame.type == "reset":
+                self.resets += 1
+                self.position = frame.position
+            elif frame.type == "error":
+                self._answer(frame)  # about what was sent last, which can only be our message
+            elif frame.type == "welcome":
+                self._welcome(socket, frame)
+            if self._heard is not None:
+                self._heard(frame)
+
+    def _welcome(self, socket: ClientConnection, frame: Frame) -> None:
+        if frame.you is None or (self._cookie and self.user_id not in ("", frame.you.id)):
+            raise ReplayError("the server takes us for somebody else")
+        self.user_id = frame.you.id
+        self._most = int(frame.limits["message_bytes"])
+        self.window = int(frame.window["entries"])
+        if self.position is None:
+            self.position = frame.position
+        self._socket = socket
+        self._change()
+
+    def _answer(self, frame: Frame | None) -> None:
+        if self._awaited is not None and not self._awaited[1].done():
+            self._awaited[1].set_result(frame)
+
+
+# Plain HTTP -----------------------------------------------------------------------------------------------
+
+
+def begin_session(sites: Sequence[str], name: str) -> str:
+    """A session's Cookie header from the first site that answers. Blocks. Raise `ReplayError`."""
+    body = urlencode({"name": name})
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    trouble: ReplayError = Unreachable("no address to ask")
+    for site in sites:
+        try:
+            status, cookie, _ = ask(site, "POST", "/session", body, headers)
+        except Unreachable as error:
+            trouble = error
+            continue
+        if status == 303 and cookie:
+            return cookie
+        trouble = ReplayError(f"{site} does not give sessions as QuartChat does: POST /session is {status}")
+        if status < 500:
+            break
+    raise trouble
+
+
+def ask(
+    site: str, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, str, bytes]:
+    """One request: status, cookie given, body. Blocks. Raise `Unreachable`."""
+    parts = urlsplit(site)
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    link = kind(parts.netloc, timeout=15)
+    try:
+        link.request(method, parts.path + path, body, headers or {})
+        answer = link.getresponse()
+        cookie = (answer.headers["Set-Cookie"] or "").partition(";")[0]
+        return answer.status, cookie, answer.read()
+    except (OSError, HTTPException) as error:
+        raise Unreachable(f"cannot reach {site}: {str(error) or type(error).__name__}") from None
+    finally:
+        link.close()

@@ -21,9 +21,7 @@ from .names import BAD_ROOMS, BAD_ROOMS_ENCODED, GOOD_ROOMS
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-async def post_name(
-    where: Instance, name: str, headers: dict[str, str] | None = None, **more: str
-) -> Answer:
+async def post_name(where: Instance, name: str, headers: dict[str, str] | None = None, **more: str) -> Answer:
     body = urlencode({"name": name, **more}).encode()
     return await where.post("/session", body, {**FORM, **(headers or {})})
 
@@ -96,9 +94,7 @@ async def test_a_good_room_name_has_a_page_and_an_api(lone: Instance, name: str)
     assert (status, body) == (200, {"messages": [], "complete": True})
 
 
-@pytest.mark.parametrize(
-    "path", [*(quote(name, safe="") for name in BAD_ROOMS), *BAD_ROOMS_ENCODED]
-)
+@pytest.mark.parametrize("path", [*(quote(name, safe="") for name in BAD_ROOMS), *BAD_ROOMS_ENCODED])
 async def test_a_bad_room_name_is_404_everywhere(lone: Instance, path: str) -> None:
     page = await lone.get(f"/chat/{path}/")
     assert page.status == 404
@@ -253,9 +249,7 @@ async def test_a_body_that_is_no_form_is_refused_and_too_big_a_one_is_413(lone: 
     assert (await post_name(lone, "x" * 100_000)).status == 413
 
 
-async def test_an_ended_session_is_forgotten_and_its_cookie_worth_nothing(
-    place: Instance, room: str
-) -> None:
+async def test_an_ended_session_is_forgotten_and_its_cookie_worth_nothing(place: Instance, room: str) -> None:
     ada = await new_session(place, "Ada")
     answer = await place.post("/session/end", b"", {**FORM, "Cookie": ada.cookie})
     assert answer.status == 303
@@ -293,9 +287,7 @@ ORIGINS = [
 
 
 @pytest.mark.parametrize(("headers", "good"), ORIGINS, ids=lambda value: str(value))
-async def test_forms_of_other_sites_are_refused(
-    lone: Instance, headers: dict[str, str], good: bool
-) -> None:
+async def test_forms_of_other_sites_are_refused(lone: Instance, headers: dict[str, str], good: bool) -> None:
     sent = {name: text.replace("{port}", str(lone.port)) for name, text in headers.items()}
     answer = await post_name(lone, "Ada", sent)
     assert answer.status == (303 if good else 403)
@@ -325,9 +317,7 @@ async def test_the_api_gives_the_newest_fifty_first(place: Instance, room: str) 
 
 
 @pytest.mark.parametrize("step", [1, 7, 50])
-async def test_the_log_can_be_read_in_pages_both_ways(
-    place: Instance, room: str, step: int
-) -> None:
+async def test_the_log_can_be_read_in_pages_both_ways(place: Instance, room: str, step: int) -> None:
     said = await fill(place, room, 23)
     texts = [message["message"] for message in said]
     found: list[str] = []
@@ -412,9 +402,7 @@ async def test_bad_parameters_are_400(lone: Instance, query: str) -> None:
 
 @pytest.mark.parametrize("position", ["", "x" * 65, "a b", "é", "\x00", "..", "a" * 5000, "1.1.1"])
 @pytest.mark.parametrize("query", ["after", "before"])
-async def test_odd_positions_do_no_harm(
-    place: Instance, room: str, query: str, position: str
-) -> None:
+async def test_odd_positions_do_no_harm(place: Instance, room: str, query: str, position: str) -> None:
     status, body = await api(place, room, **{query: position})
     assert status == 200
     assert body["messages"] == []

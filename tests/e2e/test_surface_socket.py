@@ -101,9 +101,7 @@ async def test_the_history_asked_for_comes_before_what_is_new(
 
 
 @pytest.mark.parametrize("asked", ["x", "-1", "1.5", "%D9%A3", ""])
-async def test_a_history_that_is_no_number_is_refused(
-    lone: Instance, room: str, asked: str
-) -> None:
+async def test_a_history_that_is_no_number_is_refused(lone: Instance, room: str, asked: str) -> None:
     client = ChatClient(lone, room)
     client.url += f"?history={asked}"
     assert (await refused(client)).status_code == 400
@@ -154,9 +152,7 @@ async def test_what_is_past_the_window_is_a_reset_and_a_page(place: Instance, ro
 
 
 @pytest.mark.parametrize("since", ["nonsense", "x" * 64, "1.1.1", "a.b.c.d", "~", "x" * 5000])
-async def test_a_position_that_never_was_is_a_reset(
-    place: Instance, room: str, since: str
-) -> None:
+async def test_a_position_that_never_was_is_a_reset(place: Instance, room: str, since: str) -> None:
     said = await fill(place, room, 3)
     async with ChatClient(place, room, since=since) as client:
         assert client.welcome["resumed"] is False
@@ -180,9 +176,7 @@ async def test_positions_are_short_and_safe_in_an_address(place: Instance, room:
     assert len({message["position"] for message in said}) == 40
 
 
-async def test_there_is_no_hole_between_history_and_what_is_new(
-    place: Instance, room: str
-) -> None:
+async def test_there_is_no_hole_between_history_and_what_is_new(place: Instance, room: str) -> None:
     count, joined = 150, 12
     async with ChatClient(place, room) as speaker:
 
@@ -267,9 +261,7 @@ async def test_good_ids_are_acked(lone: Instance, room: str, id: str) -> None:
         assert (await client.say("text", id))["id"] == id
 
 
-async def test_the_same_id_again_is_the_same_ack_and_no_second_message(
-    place: Instance, room: str
-) -> None:
+async def test_the_same_id_again_is_the_same_ack_and_no_second_message(place: Instance, room: str) -> None:
     ada = await new_session(place, "Ada")
     async with ChatClient(place, room, ada.cookie) as client:
         first = await client.say("once", "same")
@@ -486,9 +478,7 @@ async def test_a_tutorial_s_page_gets_texts_and_nothing_else(place: Instance, ro
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 0), (2, 2), (99, 5)])
-async def test_a_plain_client_may_ask_for_history(
-    place: Instance, room: str, asked: int, given: int
-) -> None:
+async def test_a_plain_client_may_ask_for_history(place: Instance, room: str, asked: int, given: int) -> None:
     await fill(place, room, 5)
     async with ChatClient(place, room, history=asked, subprotocol=None) as client:
         await client.send("new")
@@ -499,9 +489,7 @@ async def test_a_plain_client_may_ask_for_history(
     "text",
     ["", "x", "{}", "[]", '{"message": 1}', '{"message": ""}', '{"message": "\\ud800"}', "LONG"],
 )
-async def test_a_refused_plain_message_closes_with_1008(
-    lone: Instance, room: str, text: str
-) -> None:
+async def test_a_refused_plain_message_closes_with_1008(lone: Instance, room: str, text: str) -> None:
     async with ChatClient(lone, room, subprotocol=None) as client:
         await client.send_frame(json.dumps({"message": "x" * 8193}) if text == "LONG" else text)
         assert await client.wait_close() == 1008
@@ -559,9 +547,7 @@ async def test_a_person_with_two_windows_is_one(place: Instance, room: str) -> N
             assert {"id": ada.user_id, "name": "Ada"} in other.welcome["members"]
 
 
-async def test_typing_is_told_to_others_at_most_each_three_seconds(
-    place: Instance, room: str
-) -> None:
+async def test_typing_is_told_to_others_at_most_each_three_seconds(place: Instance, room: str) -> None:
     ada = await new_session(place, "Ada")
     async with ChatClient(place, room, ada.cookie) as one, ChatClient(place, room) as two:
         for _ in range(30):
@@ -655,9 +641,7 @@ async def test_a_good_room_name_opens_a_room_of_its_own(place: Instance, name: s
         await client.wait_texts([f"in {name}"])
 
 
-@pytest.mark.parametrize(
-    "path", [*(quote(name, safe="") for name in BAD_ROOMS), *BAD_ROOMS_ENCODED]
-)
+@pytest.mark.parametrize("path", [*(quote(name, safe="") for name in BAD_ROOMS), *BAD_ROOMS_ENCODED])
 async def test_a_bad_room_name_is_404(lone: Instance, path: str) -> None:
     client = ChatClient(lone, "x")
     client.url = f"{lone.ws_url}/ws/chat/{path}/"
@@ -665,9 +649,7 @@ async def test_a_bad_room_name_is_404(lone: Instance, path: str) -> None:
 
 
 @pytest.mark.parametrize("names", SAME_ROOM, ids=ascii)
-async def test_two_spellings_of_one_name_are_one_room(
-    lone: Instance, names: tuple[str, str]
-) -> None:
+async def test_two_spellings_of_one_name_are_one_room(lone: Instance, names: tuple[str, str]) -> None:
     async with (
         ChatClient(lone, names[0], history=0) as one,
         ChatClient(lone, names[1], history=0) as two,
@@ -678,9 +660,7 @@ async def test_two_spellings_of_one_name_are_one_room(
 
 
 @pytest.mark.parametrize("names", DIFFERENT_ROOMS, ids=ascii)
-async def test_names_that_look_alike_are_two_rooms(
-    place: Instance, names: tuple[str, str]
-) -> None:
+async def test_names_that_look_alike_are_two_rooms(place: Instance, names: tuple[str, str]) -> None:
     async with (
         ChatClient(place, names[0], history=0) as one,
         ChatClient(place, names[1], history=0) as two,

@@ -11,7 +11,7 @@ import pytest
 from ...base import Entry, Reason, Tail
 from ...codec import digest_of
 from ..recorder import CALLER, Recorder
-from ..site import Site
+from ..site import PATIENCE, Site
 from .common import Checks
 
 
@@ -131,18 +131,20 @@ class FollowChecks(Checks):
             for room in rooms:
                 one.submit(room, f"k{turn}", digest=b"")
             keys.append(f"k{turn}")
-            tasks = []
+            overtaken, last = [], []
             for room in rooms:
                 if chance.random() < 0.6:
-                    tasks.append(asyncio.create_task(one.follow(room)))
+                    overtaken.append(asyncio.create_task(one.follow(room)))
                     if chance.random() < 0.5:
                         await asyncio.sleep(chance.choice((0, 0, 0.001, 0.003)))
                     one.unfollow(room)
-                    tasks.append(asyncio.create_task(one.follow(room)))
+                    last.append(asyncio.create_task(one.follow(room)))
                 else:
                     one.unfollow(room)
-            # A follow that was overtaken by an unfollow may end as it likes, but it ends.
-            await asyncio.gather(*tasks, return_exceptions=True)
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.gather(*last)
+                # One that was overtaken by an unfollow may end as it likes, but it ends.
+                await asyncio.gather(*overtaken, return_exceptions=True)
         for room in rooms:
             one.unfollow(room)
         await one.follow(*rooms)
