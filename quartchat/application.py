@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,8 +20,6 @@ from .pages import Answer, Pages
 from .sessions import EndedSessions
 from .settings import Settings, SettingsError
 from .websocket import Door, connection_class
-
-log = logging.getLogger("quartchat")
 
 FRAME_ROOM = 1024
 """Characters in a frame beside its text: type, id, and room for fields of later versions."""
@@ -44,8 +41,7 @@ def create_app(environ: Mapping[str, str]) -> Quart:
         raise SettingsError(f"QUARTCHAT_BROKER: {error}") from None
     if settings.broker.startswith("memory:"):
         only_worker()
-        if not settings.secret_key:
-            log.warning("no QUARTCHAT_SECRET_KEY: using a key of this process, sessions end with it")
+    made_up = not settings.secret_key
     settings = settings.with_key()
     # The longest text in JSON: six characters for each byte (\u0000).
     hypercorn.set_defaults(6 * settings.max_message_bytes + FRAME_ROOM)
@@ -56,7 +52,7 @@ def create_app(environ: Mapping[str, str]) -> Quart:
     hub.sessions = ended
     door = Door(hub, identities, ended)
     pages = Pages(hub, identities, ended)
-    lifecycle = Lifecycle(broker, hub, ended)
+    lifecycle = Lifecycle(broker, hub, ended, made_up_key=made_up)
     lifecycle.install()
 
     app = Quart("quartchat", template_folder=_templates(), static_folder="static")

@@ -33,14 +33,17 @@ WATCH_SECONDS = 1.0
 class Lifecycle:
     """Opens the broker and the hub, and closes them."""
 
-    def __init__(self, broker: Broker, hub: Hub, ended: EndedSessions) -> None:
+    def __init__(self, broker: Broker, hub: Hub, ended: EndedSessions, *, made_up_key: bool) -> None:
         self._broker = broker
         self._hub = hub
         self._ended = ended
+        self._made_up_key = made_up_key
         self._drained = False
         self._told = asyncio.Event()
 
     async def start(self) -> None:
+        if self._made_up_key:
+            log.warning("no QUARTCHAT_SECRET_KEY: using a key of this process, sessions end with it")
         await self._broker.open(self._hub)
         self._hub.start()
         self._hub.spawn(self._ended.follow())

@@ -106,19 +106,18 @@ class RabbitMQBroker(Broker):
         self._opened()
         check_room(room)
         bucket = self._bucket(room)
-        # Again, where an unfollow and another follow came in between.
-        while room not in bucket.followed:
-            task = self._joining.get(room)
-            if task is None:
-                task = self._joining[room] = self._spawn(self._join(room, bucket))
+        if room in bucket.followed:
+            return
+        if room not in self._joining:
+            self._joining[room] = self._spawn(self._join(room, bucket))
+        # Again, where an unfollow and another follow came in between; not after a mere unfollow.
+        while (task := self._joining.get(room)) is not None:
             await asyncio.wait({task})
             if self._joining.get(room) is task:
                 del self._joining[room]
             if not task.cancelled():
                 task.result()
-            elif room not in self._joining:
-                self._opened()
-                return  # it was unfollowed in the meantime
+        self._opened()
 
     def unfollow(self, room: str) -> None:
         task = self._joining.pop(room, None)
@@ -154,7 +153,7 @@ class RabbitMQBroker(Broker):
         while True:
             await self._up.wait()
             for bucket in list(self._buckets.values()):
-                await bucket.alive.wait()
+                await bucket.live()
             began = loop.time()
             with contextlib.suppress(Trouble):
                 await signals.echo(CALL_DEADLINE)
@@ -167,7 +166,7 @@ class RabbitMQBroker(Broker):
         try:
             async with asyncio.timeout(CALL_DEADLINE):
                 await signals.bound(room)
-                await bucket.alive.wait()
+                await bucket.live()
             if self._joining.get(room) is task and self._listener is not None:
                 self._listener.tail(room, bucket.follow(room), None)
         except TimeoutError:

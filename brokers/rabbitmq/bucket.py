@@ -56,7 +56,7 @@ ACK_EVERY = 100
 LATE = 2.5
 """Seconds after which a batch without its answer makes us doubt the link: time for a second try is left."""
 
-SILENT = 4.0
+SILENT = 3.0
 """Seconds without a message after which the end of the stream is looked up: a deaf tail is found in ten."""
 
 MAX_WAITING = 50_000
@@ -154,6 +154,11 @@ class Bucket:
         self.followed.discard(room)
         self._fresh.pop(room, None)
         self._history.forget(room)
+
+    async def live(self) -> None:
+        """Wait until the tail is at the end of the stream, and hears it."""
+        while not self.alive.is_set():
+            await self.alive.wait()
 
     async def read(self, room: str, after: str | None, before: str | None, limit: int) -> Page:
         """A page: from memory, once that is known to reach to the end of the stream."""
@@ -276,7 +281,7 @@ class Bucket:
     async def _look(self) -> None:
         """Answer all that wait for a look at the end; who comes in the meantime waits for the next."""
         while self._lookers:
-            await self.alive.wait()
+            await self.live()
             channel, lookers, self._lookers = self._channel, self._lookers, []
             if channel is not None:
                 try:
@@ -310,7 +315,7 @@ class Bucket:
                 await heard.wait()
             # The rest of the last chunk was sent before the answer to this.
             await ask(channel.basic_cancel(started.consumer_tag or ""))
-            async with asyncio.timeout(ANSWER):
+            async with asyncio.timeout(ANSWER / 2):
                 while self._history.last < end:
                     self._moved.clear()
                     await self._moved.wait()
@@ -340,6 +345,8 @@ class Bucket:
                 return
             self._check = False
             if offset == history.last and crc32(body) == history.mark:
+                if offset >= self._end:
+                    self._go_live()
                 return
             self._lose("trimmed" if offset > history.last else "mismatch")
             self._break(self._channel, f"the log does not go on where it was: {self._lost}")

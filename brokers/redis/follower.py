@@ -101,7 +101,9 @@ class Follower:
 
     def unfollow(self, room: str) -> None:
         channel = self._keys.channel(room).encode()
-        if self._rooms.pop(channel, None) is not None:
+        state = self._rooms.pop(channel, None)
+        if state is not None:
+            state.subscribed.set()  # whoever still waits for it ends, and finds the room gone
             self._spawn(self._tell("UNSUBSCRIBE", channel))
 
     async def probe(self) -> None:
@@ -181,10 +183,12 @@ class Follower:
         if channel == self._own.encode():
             self._hearing.set()
             return
-        left = self._confirming[channel] = self._confirming.get(channel, 1) - 1
+        left = self._confirming.pop(channel, 1) - 1
+        if left > 0:
+            self._confirming[channel] = left
+            return
         state = self._rooms.get(channel)
-        if left == 0 and state is not None:
-            del self._confirming[channel]
+        if state is not None:
             state.subscribed.set()
             if state.epoch and state.task is None:
                 self._mend(channel, state)
@@ -239,7 +243,8 @@ class Follower:
             async with asyncio.timeout(CALL_DEADLINE):
                 await self._tell("SUBSCRIBE", channel)
                 await state.subscribed.wait()
-                await self._restart(channel, state, None)
+                if self._rooms.get(channel) is state:
+                    await self._restart(channel, state, None)
         except (TimeoutError, Unavailable):
             if self._rooms.get(channel) is state:
                 del self._rooms[channel]

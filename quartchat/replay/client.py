@@ -184,11 +184,16 @@ class Client:
         except ConnectionClosed:
             return None
         except TimeoutError:
-            self._lost(socket)
-            socket.transport.abort()
+            self.cut()
             return None
         finally:
             self._awaited = None
+
+    def cut(self) -> None:
+        """Give the connection up, without a word; a new one follows."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+            self._lost(self._socket)
 
     async def _ready(self) -> ClientConnection:
         while self._socket is None:

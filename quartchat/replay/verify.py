@@ -24,6 +24,7 @@ class Message(msgspec.Struct, frozen=True):
     id: str
     message: str
     user: User
+    time: str = ""
 
 
 class Verdict(NamedTuple):

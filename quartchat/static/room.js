@@ -1,7 +1,8 @@
 // The room page: puts the parts together.
 
-import { Chat, outboxPrefix } from './core/chat.js';
+import { Chat } from './core/chat.js';
 import { newId } from './core/ids.js';
+import { outboxPrefix } from './core/outbox.js';
 import { Banner } from './ui/banner.js';
 import { Composer } from './ui/composer.js';
 import { LogView } from './ui/log-view.js';
@@ -52,7 +53,7 @@ const chat = new Chat({
   onChange: draw,
   onMessage: (message) => {
     log.arrived();
-    if (document.hidden && message.user.id !== chat.me?.id) unread++;
+    if (document.hidden && message.user.id !== chat.me?.id) badge(unread + 1);
   },
 });
 
@@ -85,6 +86,11 @@ const composer = mayWrite && new Composer({
 });
 const banner = new Banner({ node: byId('connection'), dot: byId('dot'), chat, onStop: () => composer.close?.() });
 
+function badge(count) {
+  unread = count;
+  document.title = count ? `(${count}) ${title}` : title;
+}
+
 let inherited = null;
 function inheritOutboxes() {
   if (!chat.me || inherited === chat.me.id) return;
@@ -103,7 +109,6 @@ function draw() {
     log.render();
     people.render();
     banner.render();
-    document.title = unread ? `(${unread}) ${title}` : title;
   };
   if (document.hidden) setTimeout(now, 200);
   else requestAnimationFrame(now);
@@ -112,7 +117,7 @@ function draw() {
 addEventListener('online', () => (chat.connection.hurry(), chat.connection.nudge()));
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) return;
-  unread = 0;
+  badge(0);
   chat.connection.nudge();
   draw();
 });

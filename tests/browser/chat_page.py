@@ -47,9 +47,7 @@ class ChatPage:
         page.on(
             "console",
             lambda message: (
-                self.problems.append(message.text)
-                if "Content Security Policy" in message.text
-                else None
+                self.problems.append(message.text) if "Content Security Policy" in message.text else None
             ),
         )
 

@@ -38,6 +38,7 @@ async def browser() -> AsyncIterator[Any]:
         if os.environ.get("CI"):
             pytest.fail("Chromium is missing, and nothing is skipped in CI")
         pytest.skip("Chromium is missing")
+    playwright_api.expect.set_options(timeout=15_000)  # the machine may be busy
     async with playwright_api.async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield browser

@@ -18,9 +18,7 @@ async def me(window: ChatPage) -> str | None:
     return await window.page.locator("#people-list li:has(.you)").get_attribute("data-user")
 
 
-async def test_a_guest_can_write_at_once_and_take_a_name(
-    alone: Instance, visitor: Visitor
-) -> None:
+async def test_a_guest_can_write_at_once_and_take_a_name(alone: Instance, visitor: Visitor) -> None:
     window = await visitor()
     await window.enter(alone, "linked")
     guest = await me(window)

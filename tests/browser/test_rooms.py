@@ -14,9 +14,7 @@ from tests.support.instance import Instance
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_message_is_seen_by_everyone_in_the_same_room(
-    instance: Instance, visitor: Visitor
-) -> None:
+async def test_a_message_is_seen_by_everyone_in_the_same_room(instance: Instance, visitor: Visitor) -> None:
     one, two = await visitor(), await visitor()
     for window in (one, two):
         await window.page.goto(f"{instance.url}/chat/")
@@ -45,9 +43,7 @@ async def test_a_message_is_not_seen_in_another_room(instance: Instance, visitor
     await two.reads("world")
 
 
-async def test_the_text_is_in_the_page_that_the_server_sends(
-    instance: Instance, visitor: Visitor
-) -> None:
+async def test_the_text_is_in_the_page_that_the_server_sends(instance: Instance, visitor: Visitor) -> None:
     async with ChatClient(instance, "한국어 방") as client:
         for n in range(60):
             await client.send(f"<b>{n}</b> & so on")

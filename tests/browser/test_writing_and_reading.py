@@ -33,9 +33,7 @@ async def fill(instance: Instance, room: str, count: int) -> list[str]:
     return texts
 
 
-async def test_shift_enter_breaks_the_line_and_enter_sends(
-    alone: Instance, visitor: Visitor
-) -> None:
+async def test_shift_enter_breaks_the_line_and_enter_sends(alone: Instance, visitor: Visitor) -> None:
     window = await visitor()
     await window.enter(alone)
     await window.input.press_sequentially("one")
@@ -50,9 +48,7 @@ async def test_shift_enter_breaks_the_line_and_enter_sends(
     await window.reads("one\ntwo")
 
 
-async def test_enter_that_ends_a_composition_does_not_send(
-    alone: Instance, visitor: Visitor
-) -> None:
+async def test_enter_that_ends_a_composition_does_not_send(alone: Instance, visitor: Visitor) -> None:
     window = await visitor()
     await window.enter(alone)
     await window.input.focus()
@@ -127,9 +123,7 @@ async def test_scrolling_up_loads_what_is_older_and_keeps_the_place(
     await window.page.get_by_role("button", name="↓").or_(window.log).last.click()
 
 
-async def test_a_flood_leaves_a_bounded_page_and_loses_nothing(
-    alone: Instance, visitor: Visitor
-) -> None:
+async def test_a_flood_leaves_a_bounded_page_and_loses_nothing(alone: Instance, visitor: Visitor) -> None:
     window = await visitor()
     await window.enter(alone, "flood")
     texts = await fill(alone, "flood", 3000)

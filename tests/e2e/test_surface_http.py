@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import socket
@@ -12,13 +13,10 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from tests.e2e.places import FORM, HISTORY
+from tests.e2e.tables import BAD_ROOMS, BAD_ROOMS_ENCODED, GOOD_ROOMS, ORIGINS
 from tests.support.client import ChatClient, new_session
 from tests.support.instance import Answer, Instance
-
-from .conftest import HISTORY
-from .names import BAD_ROOMS, BAD_ROOMS_ENCODED, GOOD_ROOMS
-
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 async def post_name(where: Instance, name: str, headers: dict[str, str] | None = None, **more: str) -> Answer:
@@ -262,30 +260,6 @@ async def test_ending_no_session_is_fine(lone: Instance) -> None:
     assert (await lone.post("/session/end", b"", FORM)).status == 303
 
 
-ORIGINS = [
-    # headers, whether they may pass; {port} is the instance's own
-    ({}, True),
-    ({"Origin": "http://127.0.0.1:{port}"}, True),
-    ({"Origin": "http://127.0.0.1:{port}", "Sec-Fetch-Site": "same-origin"}, True),
-    ({"Sec-Fetch-Site": "same-origin"}, True),
-    ({"Sec-Fetch-Site": "none"}, True),
-    ({"Sec-Fetch-Site": "cross-site"}, False),
-    ({"Sec-Fetch-Site": "same-site"}, False),
-    ({"Origin": "http://127.0.0.1:{port}", "Sec-Fetch-Site": "cross-site"}, False),
-    ({"Origin": "http://evil.example"}, False),
-    ({"Origin": "http://127.0.0.1"}, False),
-    ({"Origin": "http://127.0.0.1:1"}, False),
-    ({"Origin": "http://localhost:{port}"}, False),
-    ({"Origin": "http://127.0.0.1:{port}.evil.example"}, False),
-    ({"Origin": "http://evil.example/127.0.0.1:{port}"}, False),
-    ({"Origin": "http://127.0.0.1:{port}@evil.example"}, False),
-    ({"Origin": "null"}, False),
-    ({"Origin": ""}, False),
-    ({"Origin": "file://"}, False),
-    ({"Origin": "http://[::1"}, False),
-]
-
-
 @pytest.mark.parametrize(("headers", "good"), ORIGINS, ids=lambda value: str(value))
 async def test_forms_of_other_sites_are_refused(lone: Instance, headers: dict[str, str], good: bool) -> None:
     sent = {name: text.replace("{port}", str(lone.port)) for name, text in headers.items()}
@@ -346,7 +320,7 @@ async def test_prev_names_the_message_before_on_every_page(place: Instance, room
     _, whole = await api(place, room)
     messages = whole["messages"]
     assert messages[0]["prev"] is None
-    for earlier, later in zip(messages, messages[1:], strict=False):
+    for earlier, later in itertools.pairwise(messages):
         assert later["prev"] == earlier["position"]
     _, page = await api(place, room, after=messages[3]["position"], limit=2)
     assert page["messages"][0]["prev"] == messages[3]["position"]

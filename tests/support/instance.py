@@ -72,9 +72,7 @@ class Instance:
             app,
         ]
         # Whatever the desk has set must not change the test.
-        clean = {
-            name: text for name, text in os.environ.items() if not name.startswith("QUARTCHAT_")
-        }
+        clean = {name: text for name, text in os.environ.items() if not name.startswith("QUARTCHAT_")}
         given: dict[str, str | None] = {
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -150,9 +148,7 @@ class Instance:
     async def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         return await request(self.url + path, headers=headers)
 
-    async def post(
-        self, path: str, body: bytes, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
         return await request(self.url + path, "POST", body, headers)
 
     async def __aenter__(self) -> Self:

@@ -19,9 +19,7 @@ class Process:
     All signals go to the whole group, by the id that we were given when it started.
     """
 
-    def __init__(
-        self, command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path
-    ) -> None:
+    def __init__(self, command: Sequence[str], *, log: Path, env: Mapping[str, str], cwd: Path) -> None:
         self.command = list(command)
         self.log_path = log
         self.env = dict(env)

@@ -47,9 +47,7 @@ class RedisServer:
             *_OPTIONS[persistence],
             *options,
         ]
-        self._process = Process(
-            command, log=self.folder / "redis.log", env=os.environ, cwd=self.folder
-        )
+        self._process = Process(command, log=self.folder / "redis.log", env=os.environ, cwd=self.folder)
 
     @property
     def url(self) -> str:
@@ -111,8 +109,7 @@ class RedisServer:
         with socket.create_connection(("127.0.0.1", self.port), timeout) as link:
             encoded = [word.encode() for word in words]
             link.sendall(
-                b"*%d\r\n" % len(encoded)
-                + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in encoded)
+                b"*%d\r\n" % len(encoded) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in encoded)
             )
             return link.recv(65536)
 

@@ -1,35 +1,31 @@
 // A person in a room, without a page around it: the log, the outbox, who is here, and the connection
 // that feeds them. Everything that touches the world (sockets, clock, storage, randomness) is passed in.
 
+import { CatchUp } from './catch-up.js';
 import { Connection } from './connection.js';
 import { keyOf, Log } from './log.js';
-import { Outbox } from './outbox.js';
+import { Outbox, outboxPrefix } from './outbox.js';
 import { Names, Presence, TYPING_EVERY } from './presence.js';
 
 const HISTORY = 50;
-const CATCH_UP_WITHIN = 5000; // ms from a ping that names an unseen position to coming back for it
 const TOO_BIG = 1009; // close code: the frame under way will be refused for ever
-const ACKED_SHOWN = 15000; // ms that an acked message waits at the bottom for its own entry
 
 export class Chat {
   // page: {messages, position} as rendered; identify: async () => {id, name}, asked once where me is null;
   // socket: base address of the room's socket; onChange: something to show; onMessage: a new entry.
-  constructor({ room, me, tab, page, identify, socket, storage, newId, clock, random, WebSocket, ...listeners }) {
-    Object.assign(this, { room, me: null, tab, identify, socket, clock });
-    this.onChange = listeners.onChange ?? (() => {});
-    this.onMessage = listeners.onMessage ?? (() => {});
+  constructor({ room, me, tab, page, identify, socket, storage, newId, clock, random, WebSocket, onChange, onMessage }) {
+    Object.assign(this, { room, me: null, tab, identify, socket, clock, onChange, onMessage });
     this.log = new Log();
     this.log.begin(page.messages, page.position);
     this.outbox = new Outbox({ storage, newId, now: clock.now });
     this.presence = new Presence();
     this.names = new Names();
     for (const { user } of page.messages) this.names.see(user);
-    this.acked = new Map(); // local -> {entry, until}: stored, but not yet met in the log
     this.limits = {};
     this.downSince = clock.now(); // null while live
     this.trouble = false; // the server is there, but cannot reach the broker
     this.typedAt = -Infinity;
-    this.doubted = null; // position named by a ping that this page has not seen
+    this.catchUp = new CatchUp({ log: this.log, clock, comeBack: () => this.connection.drop('behind') });
     this.connection = new Connection({
       address: () => this.#address(),
       WebSocket,
@@ -47,26 +43,19 @@ export class Chat {
   }
 
   say(text) {
-    const entry = this.outbox.add(text);
-    this.#pump();
-    this.onChange();
-    return entry;
+    return this.#write(() => this.outbox.add(text));
   }
 
   retry(local) {
-    this.outbox.retry(local);
-    this.#pump();
-    this.onChange();
+    this.#write(() => this.outbox.retry(local));
   }
 
   discard(local) {
-    this.outbox.discard(local);
-    this.onChange();
+    this.#write(() => this.outbox.discard(local));
   }
 
   adopt(key) {
-    if (this.outbox.adopt(key)) this.#pump();
-    this.onChange();
+    this.#write(() => this.outbox.adopt(key));
   }
 
   typing() {
@@ -82,11 +71,7 @@ export class Chat {
 
   // What stands below the log: own messages that it does not hold yet, in the order of their writing.
   get pending() {
-    const state = (entry) => (entry.failed || this.stopped ? 'failed' : 'sending');
-    const missing = ({ id }) => !this.log.byKey.has(keyOf(this.me?.id, id));
-    const acked = [...this.acked.values()].map(({ entry }) => ({ ...entry, state: 'sent' }));
-    const open = this.outbox.entries.map((entry) => ({ ...entry, state: state(entry) }));
-    return [...acked, ...open].filter(missing);
+    return this.outbox.bubbles(this.stopped).filter(({ id }) => !this.#holds(id));
   }
 
   // Older entries from the API, to stand before `anchor`; see Log.insertBefore.
@@ -111,14 +96,11 @@ export class Chat {
   }
 
   #state(state) {
-    const now = this.clock.now();
-    if (state.name === 'live') this.downSince = null;
-    else this.downSince ??= now;
+    this.downSince = state.name === 'live' ? null : (this.downSince ?? this.clock.now());
     if (state.reason === TOO_BIG) this.outbox.nack(this.outbox.flying, 'too_long');
     this.outbox.lost();
-    for (const waiting of this.acked.values()) waiting.until = now + ACKED_SHOWN;
+    this.catchUp.cancel();
     this.trouble = false;
-    this.clock.cancel(this.catchUp);
     this.#pump();
     this.onChange();
   }
@@ -144,18 +126,14 @@ export class Chat {
     this.presence.spoke(message.user);
     const outcome = this.log.receive(message);
     if (outcome === 'broken') return this.connection.drop('gap');
-    if (message.user.id === this.me.id) {
-      for (const [local, { entry }] of this.acked) if (entry.id === message.id) this.acked.delete(local);
-    }
+    if (message.user.id === this.me.id) this.outbox.placed(message.id);
     if (outcome === 'added') this.onMessage(message);
   }
 
   on_ack({ id }) {
     this.trouble = false;
-    const entry = this.outbox.ack(id);
-    if (entry && !this.log.byKey.has(keyOf(this.me.id, id))) {
-      this.acked.set(entry.local, { entry, until: this.clock.now() + ACKED_SHOWN });
-    }
+    this.outbox.ack(id);
+    if (this.#holds(id)) this.outbox.placed(id);
     this.#pump();
   }
 
@@ -188,48 +166,36 @@ export class Chat {
     this.presence.typed(user, this.clock.now());
   }
 
-  on_ping({ position }) {
+  on_ping(frame) {
     this.connection.send({ type: 'pong' });
-    this.#compare(position);
+    this.on_pong(frame);
   }
 
   on_pong({ position }) {
-    this.#compare(position);
+    this.catchUp.compare(position);
   }
 
-  // A ping names the top of the log. If that is not what came last here, and does not come soon, come
-  // back and ask; once for each such position, for the answer settles it.
-  #compare(position) {
-    const { log } = this;
-    this.clock.cancel(this.catchUp);
-    if (!position || log.head === null || position === this.doubted || log.holds(position)) return;
-    const head = log.head;
-    this.catchUp = this.clock.after(CATCH_UP_WITHIN, () => {
-      if (log.head !== head) return;
-      this.doubted = position;
-      this.connection.drop('behind');
-    });
+  #write(change) {
+    const result = change();
+    this.#pump();
+    this.onChange();
+    return result;
+  }
+
+  #holds(id) {
+    return this.log.byKey.has(keyOf(this.me?.id, id));
   }
 
   #pump() {
     this.clock.cancel(this.pumping);
     if (!this.connection?.live) return;
-    const entry = this.outbox.next();
-    if (entry && this.connection.send({ type: 'send', id: entry.id, message: entry.text })) {
-      this.outbox.sent(entry.id);
-    } else if (this.outbox.waiting && this.outbox.flying === null) {
-      const wait = Math.max(this.outbox.holdUntil - this.clock.now(), 20);
-      this.pumping = this.clock.after(wait, () => this.#pump());
-    }
+    const wait = this.outbox.pump(({ id, text }) => this.connection.send({ type: 'send', id, message: text }));
+    if (wait !== null) this.pumping = this.clock.after(wait, () => this.#pump());
   }
 
   #tick() {
-    const now = this.clock.now();
-    for (const [local, { until }] of this.acked) if (until <= now) this.acked.delete(local);
+    this.outbox.forgetStored();
     if (this.outbox.overdue()) this.connection.drop('unanswered');
     this.onChange();
   }
 }
-
-// Outboxes of one person in one room; the id of the tab follows.
-export const outboxPrefix = (userId, room) => `quartchat:outbox:${userId}:${encodeURIComponent(room)}:`;

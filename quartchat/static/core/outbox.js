@@ -6,12 +6,14 @@
 // message is tried again, since a nacked id is spent. `local` never changes: it is the bubble's name.
 
 export const ANSWER_WITHIN = 12000; // ms; the server promises an answer within 10 s
+const STORED_SHOWN = 15000; // ms that an acked message waits at the bottom for its own entry
 
 export class Outbox {
   constructor({ storage, newId, now }) {
     Object.assign(this, { storage, newId, now });
     this.key = null;
     this.entries = [];
+    this.stored = []; // acked, but not yet met in the log: {...entry, until}
     this.flying = null; // id of the entry whose answer is awaited
     this.flyingSince = 0;
     this.holdUntil = 0; // nothing is sent before this time
@@ -47,7 +49,7 @@ export class Outbox {
     return this.entries.find((entry) => entry.id === id);
   }
 
-  // The entry to put on the wire now, or null. The caller sends it and then says `sent`.
+  // The entry to put on the wire now, or null. Whoever sends it says `sent`.
   next() {
     if (this.flying !== null || this.now() < this.holdUntil) return null;
     return this.entries.find((entry) => !entry.failed) ?? null;
@@ -56,6 +58,13 @@ export class Outbox {
   sent(id) {
     this.flying = id;
     this.flyingSince = this.now();
+  }
+
+  // Sends what may go now. Answers after how many ms to try again; null: when something happens.
+  pump(send) {
+    const entry = this.next();
+    if (entry && send(entry)) this.sent(entry.id);
+    return this.flying === null && this.waiting ? Math.max(this.holdUntil - this.now(), 20) : null;
   }
 
   get waiting() {
@@ -71,8 +80,26 @@ export class Outbox {
     this.#landed(id);
     if (!entry) return null;
     this.entries = this.entries.filter((other) => other !== entry);
+    this.stored.push({ ...entry, until: this.now() + STORED_SHOWN });
     this.#save();
     return entry;
+  }
+
+  // It stands in the log: no bubble of its own any more.
+  placed(id) {
+    this.stored = this.stored.filter((entry) => entry.id !== id);
+  }
+
+  // Whose entry did not come stands further up than this page reaches.
+  forgetStored() {
+    this.stored = this.stored.filter((entry) => entry.until > this.now());
+  }
+
+  // The bubbles below the log, in the order of writing. `stopped`: nothing will be sent any more.
+  bubbles(stopped) {
+    const state = (entry) => (entry.failed || stopped ? 'failed' : 'sending');
+    const open = this.entries.map((entry) => ({ ...entry, state: state(entry) }));
+    return [...this.stored.map((entry) => ({ ...entry, state: 'sent' })), ...open];
   }
 
   // Final for this id. Only `rate_limited` goes out again by itself: first in line, under a new id.
@@ -96,9 +123,10 @@ export class Outbox {
     this.holdUntil = this.now() + retryAfter * 1000;
   }
 
-  // The connection is gone; what was under way goes out again under the same id.
+  // The connection is gone (or new); what was under way goes out again under the same id.
   lost() {
     this.flying = null;
+    for (const entry of this.stored) entry.until = this.now() + STORED_SHOWN;
   }
 
   retry(local) {
@@ -130,6 +158,9 @@ export class Outbox {
     }
   }
 }
+
+// Outboxes of one person in one room; the id of the tab follows.
+export const outboxPrefix = (userId, room) => `quartchat:outbox:${userId}:${encodeURIComponent(room)}:`;
 
 function read(storage, key) {
   try {

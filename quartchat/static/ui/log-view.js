@@ -7,7 +7,7 @@
 import { rowsOf, Window } from '../core/rows.js';
 import { say } from '../core/words.js';
 import { setHidden, setText } from './dom.js';
-import { adopt, build, refresh } from './row.js';
+import { adopt, build, refresh, settle } from './row.js';
 
 const BOTTOM = 48; // px within which one reads the newest
 const NEAR = 600; // px from an end at which more is fetched
@@ -54,6 +54,7 @@ export class LogView {
     const newestOwn = rows.findLast((row) => row.kind === 'entry' && row.item.user.id === me?.id)?.item;
     const wanted = new Set(rows.map(({ key }) => key));
     const anchor = this.window.follows ? null : this.anchor(rows);
+    for (const row of rows) this.settle(row, me);
     for (const [key, node] of this.nodes) {
       if (wanted.has(key)) continue;
       node.remove();
@@ -69,6 +70,17 @@ export class LogView {
     }
     if (anchor) this.scroller.scrollTop += anchor.node.getBoundingClientRect().top - anchor.top;
     this.margins(from === 0, whole);
+  }
+
+  // The bubble of an own message becomes its entry's row: nothing flickers or is announced twice.
+  settle({ kind, key, item }, me) {
+    if (kind !== 'entry' || item.user.id !== me?.id || this.nodes.has(key)) return;
+    for (const [bubble, node] of this.nodes) {
+      if (!bubble.startsWith('pending ') || node.dataset.id !== item.id) continue;
+      this.nodes.delete(bubble);
+      this.nodes.set(key, node);
+      settle(node, item);
+    }
   }
 
   margins(oldest, whole) {

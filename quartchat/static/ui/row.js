@@ -3,7 +3,7 @@
 import { hueOf, tagOf } from '../core/presence.js';
 import { onlyEmoji, tokens } from '../core/text.js';
 import { has, say } from '../core/words.js';
-import { el } from './dom.js';
+import { el, setText } from './dom.js';
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
@@ -30,11 +30,22 @@ export function build(row, actions) {
 
 // A row that the server rendered: local time and links are all it lacks.
 export function adopt(node, item) {
+  stamp(node, item);
+  node.querySelector('.text').replaceWith(textOf(item.text));
+}
+
+// An own bubble that has become an entry: the server's time and place.
+export function settle(node, item) {
+  stamp(node, item);
+  node.dataset.position = item.position;
+}
+
+function stamp(node, item) {
   const at = new Date(item.at);
   const time = node.querySelector('time');
-  time.textContent = clock.format(at);
+  time.dateTime = item.time;
   time.title = full.format(at);
-  node.querySelector('.text').replaceWith(textOf(item.text));
+  setText(time, clock.format(at));
 }
 
 // What may change while the row stands there.

@@ -1,4 +1,4 @@
-"""Odd names of rooms, good and bad."""
+"""Tables: odd names of rooms, good and bad, and origins."""
 
 from __future__ import annotations
 
@@ -107,3 +107,26 @@ DIFFERENT_ROOMS = [
     ("❤", "❤️"),
 ]
 """Names that look or sound alike and are two rooms."""
+
+ORIGINS: list[tuple[dict[str, str], bool]] = [
+    ({}, True),
+    ({"Origin": "http://127.0.0.1:{port}"}, True),
+    ({"Origin": "http://127.0.0.1:{port}", "Sec-Fetch-Site": "same-origin"}, True),
+    ({"Sec-Fetch-Site": "same-origin"}, True),
+    ({"Sec-Fetch-Site": "none"}, True),
+    ({"Sec-Fetch-Site": "cross-site"}, False),
+    ({"Sec-Fetch-Site": "same-site"}, False),
+    ({"Origin": "http://127.0.0.1:{port}", "Sec-Fetch-Site": "cross-site"}, False),
+    ({"Origin": "http://evil.example"}, False),
+    ({"Origin": "http://127.0.0.1"}, False),
+    ({"Origin": "http://127.0.0.1:1"}, False),
+    ({"Origin": "http://localhost:{port}"}, False),
+    ({"Origin": "http://127.0.0.1:{port}.evil.example"}, False),
+    ({"Origin": "http://evil.example/127.0.0.1:{port}"}, False),
+    ({"Origin": "http://127.0.0.1:{port}@evil.example"}, False),
+    ({"Origin": "null"}, False),
+    ({"Origin": ""}, False),
+    ({"Origin": "file://"}, False),
+    ({"Origin": "http://[::1"}, False),
+]
+"""Headers, and whether they may pass; {port} is the instance's own."""
