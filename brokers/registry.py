@@ -36,9 +36,13 @@ def connect(url: str, *, window: Window | None = None) -> Broker:
     that the broker cannot use. The line never holds the URL: it may carry a password.
     """
     try:
-        scheme = urlsplit(url).scheme
-    except ValueError as error:
-        raise BrokerConfigError(f"not a URL: {error}") from None
+        parts = urlsplit(url)
+        scheme, _ = parts.scheme, parts.port
+    except ValueError:
+        # The library's own words repeat parts of the URL.
+        raise BrokerConfigError(
+            "not a usable URL (in a user or password, write / as %2F, # as %23, @ as %40)"
+        ) from None
     return _implementation(scheme)(url, window=window)
 
 

@@ -54,7 +54,7 @@ class Api:
 def _limit(text: str | None) -> int:
     if text is None:
         return 50
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MOST):
         raise BadRequest(f"limit is a number from 1 to {MOST}")
     return int(text)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from http.cookies import CookieError, SimpleCookie
 
 import msgspec
 from itsdangerous import BadSignature, URLSafeSerializer
+from werkzeug.http import parse_cookie
 
 from .protocol import User
 
@@ -65,11 +65,7 @@ class Identities:
 
 
 def cookie_of(header: str | None) -> str | None:
-    """Our cookie's value in a Cookie header."""
+    """Our cookie's value in a Cookie header, whatever else other programs on this host have put there."""
     if not header or COOKIE not in header:
         return None
-    try:
-        morsel = SimpleCookie(header).get(COOKIE)
-    except CookieError:
-        return None
-    return morsel.value if morsel else None
+    return parse_cookie(header).get(COOKIE)

@@ -15,11 +15,15 @@ _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # Letters, marks and symbols of other categories that show nothing (Default_Ignorable_Code_Point and the
 # blank Braille pattern), and the replacement character: it stands for bytes that were not UTF-8.
 _INVISIBLE = frozenset(
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\ufffd"
-    + "".join(map(chr, range(0xFE00, 0xFE0F)))
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\ufffc\ufffd\U00016fe4\U0001d159"
+    + "".join(map(chr, (*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0))))
 )
+
+# Pictures on keyboards that Unicode does not count among the symbols (So); they ask for the emoji style.
+_STYLED = frozenset("©®‼⁉ℹ〰↔⤴⤵◻◼◽◾")
+_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 _SPACES = frozenset(" \u3000")
-_JOINER, _EMOJI_STYLE, _KEYCAP = "\u200d", "\ufe0f", "\u20e3"
+_JOINER, _EMOJI_STYLE, _KEYCAP, _KEYS = "\u200d", "\ufe0f", "\u20e3", frozenset("0123456789#*")
 
 
 class BadName(ValueError):
@@ -61,7 +65,7 @@ def _checked(text: str, what: str, characters: int) -> str:
 
 def _shown(character: str, before: str, after: str) -> bool:
     if character == _EMOJI_STYLE:
-        return _pictured(before) or after == _KEYCAP
+        return _pictured(before) or (before in _KEYS and after == _KEYCAP)
     if character == _JOINER:
         return (_pictured(before) or before == _EMOJI_STYLE) and _pictured(after)
     category = unicodedata.category(character)
@@ -71,5 +75,8 @@ def _shown(character: str, before: str, after: str) -> bool:
 
 
 def _pictured(character: str) -> bool:
-    # So: pictures. Sk: skin tones. Sm, Po: a few old symbols that have an emoji style.
-    return bool(character) and unicodedata.category(character) in ("So", "Sk", "Sm", "Po")
+    """Whether this may be followed by the emoji style, or joined to another picture."""
+    if not character:
+        return False
+    symbol = unicodedata.category(character) == "So" and character >= "\u2100"
+    return symbol or character in _STYLED or character in _TONES

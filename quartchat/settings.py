@@ -94,11 +94,11 @@ def _origins(value: str) -> frozenset[str]:
         try:
             parts = urlsplit(origin)
             usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            bare = origin == f"{parts.scheme}://{parts.netloc}" and not set("@ \t") & set(origin)
         except ValueError:
-            usable = None
-        if not usable or origin != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
-            raise SettingsError(
-                f"{PREFIX}ALLOWED_ORIGINS: {item.strip()!r} is not like https://chat.example.org"
-            )
+            usable = bare = False
+        if not (usable and bare):
+            shown = "an item" if "@" in item else repr(item.strip())
+            raise SettingsError(f"{PREFIX}ALLOWED_ORIGINS: {shown} is not like https://chat.example.org")
         origins.add(origin)
     return frozenset(origins)

@@ -120,9 +120,9 @@ class Door:
         text = request.args.get("history")
         if text is None:
             return 50 if v1 else 0
-        if not (text.isascii() and text.isdigit()):
+        if not (text.isascii() and text.isdigit() and len(text) <= 9):
             raise Refusal(400, "history is a number of messages.")
-        return min(int(text[:9]), self.hub.settings.history)
+        return min(int(text), self.hub.settings.history)
 
     async def _place(self, admission: Admission, name: str, since: str | None, history: int) -> None:
         hub = self.hub

@@ -47,9 +47,9 @@ WARN_EVERY = 30.0
 class RabbitMQBroker(Broker):
     """`amqp://` and `amqps://` (TLS), with user, password and virtual host in the URL.
 
-    Options in its query: `prefix` of all names on the server, `buckets` (16) and `bucket_bytes` (8 MiB), which
-    all processes must give alike, and `heartbeat` (10 seconds). Durability is D2: a stream's write is
-    confirmed before it is synced to disk. See `docs/design/rabbitmq.md` for the way of a message.
+    Options in its query: `prefix` of all names on the server, `buckets` (16) and `bucket_bytes`
+    (16 MiB), which all processes must give alike, and `heartbeat` (10 seconds). Durability is D2: a
+    stream's write is confirmed before it is synced to disk. See `docs/design/rabbitmq.md`.
     """
 
     def __init__(self, url: str, *, window: Window | None = None) -> None:

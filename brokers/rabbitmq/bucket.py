@@ -174,9 +174,8 @@ class Bucket:
         """Everything in line ends `Unknown`."""
         if self._alarm is not None:
             self._alarm.cancel()
-        flight, self._flight = self._flight, None
-        if flight is not None:
-            self._waiting.extendleft(reversed(_left_of(flight)))
+        if self._flight is not None:
+            self._return_to_line(self._flight)
         while self._waiting:
             self._waiting.popleft().done(Unknown("the broker was closed"))
 
@@ -212,9 +211,7 @@ class Bucket:
 
     async def _open(self, channel: AbstractChannel) -> None:
         channel.closing.add_done_callback(lambda _: self._break(channel, "channel closed"))
-        channel.on_consumer_cancel_callbacks.add(
-            lambda _: self._break(channel, "the stream was deleted")
-        )
+        channel.on_consumer_cancel_callbacks.add(lambda _: self._break(channel, "the stream was deleted"))
         arguments: Any = self._options.stream_arguments
         await ask(channel.queue_declare(self.name, durable=True, arguments=arguments))
         self.declared = True
@@ -245,9 +242,7 @@ class Bucket:
         """Read a long log by its pasts. What is left for the tail is what came since."""
         oldest = codec.now_ms() - int(self._window.seconds * 1000) - CLOCKS
         limits = Limits(self._options.kept_bytes, oldest)
-        for number, (offset, body) in enumerate(
-            await read_back(channel, self.name, self._end, limits) or ()
-        ):
+        for number, (offset, body) in enumerate(await read_back(channel, self.name, self._end, limits) or ()):
             self._history.feed(offset, body)
             if number % 200 == 0:
                 await asyncio.sleep(0)  # others want the loop, too
@@ -267,9 +262,7 @@ class Bucket:
                 place.set_result(offset_of(message))
 
         # One channel keeps the order: the consumer stands at the end before the barrier gets there.
-        started = await ask(
-            channel.basic_consume(self.name, hear, arguments={"x-stream-offset": "next"})
-        )
+        started = await ask(channel.basic_consume(self.name, hear, arguments={"x-stream-offset": "next"}))
         barrier = Batch(self._history.epoch or "", self._history.last, self._who, seq, [])
         await ask(self._publish(channel, barrier))
         await _first(place, self._broken)
@@ -307,9 +300,7 @@ class Bucket:
             end = max(end, offset_of(message))
             heard.set()
 
-        started = await ask(
-            channel.basic_consume(self.name, hear, arguments={"x-stream-offset": "last"})
-        )
+        started = await ask(channel.basic_consume(self.name, hear, arguments={"x-stream-offset": "last"}))
         try:
             async with asyncio.timeout(ANSWER):
                 await heard.wait()
@@ -460,19 +451,13 @@ class Bucket:
             return
         self._seq += 1
         flight = self._flight = Flight(self._seq, slots)
-        batch = Batch(
-            history.epoch or "", history.last, self._who, flight.seq, entries, *history.digest()
-        )
+        batch = Batch(history.epoch or "", history.last, self._who, flight.seq, entries, *history.digest())
         self._watch(channel, flight)
         task = self._spawn(self._publish(channel, batch))
-        task.add_done_callback(
-            partial(self._on_confirm, channel, flight), context=self._context
-        )
+        task.add_done_callback(partial(self._on_confirm, channel, flight), context=self._context)
 
     def _watch(self, channel: AbstractChannel, flight: Flight) -> None:
-        flight.timer = self._loop.call_later(
-            LATE, self._doubt, channel, flight, context=self._context
-        )
+        flight.timer = self._loop.call_later(LATE, self._doubt, channel, flight, context=self._context)
 
     def _doubt(self, channel: AbstractChannel, flight: Flight) -> None:
         if self._link is not None and self._link.blocked:
@@ -490,9 +475,7 @@ class Bucket:
             properties=spec.Basic.Properties(message_id=f"{batch.seq:x}", delivery_mode=2),
         )
 
-    def _on_confirm(
-        self, channel: AbstractChannel, flight: Flight, task: asyncio.Task[None]
-    ) -> None:
+    def _on_confirm(self, channel: AbstractChannel, flight: Flight, task: asyncio.Task[None]) -> None:
         try:
             outcome_of(task)
         except Trouble as trouble:

@@ -78,9 +78,7 @@ class Link:
         self._connection.closing.add_done_callback(lambda _: self.fail("the connection was closed"))
 
     async def channel(self, *, confirms: bool) -> AbstractChannel:
-        return await ask(
-            self._connection.channel(publisher_confirms=confirms, on_return_raises=True)
-        )
+        return await ask(self._connection.channel(publisher_confirms=confirms, on_return_raises=True))
 
     @property
     def blocked(self) -> bool:
@@ -120,9 +118,7 @@ class _Tap(TransportFactory):
         self._factory = TLSTransportFactory() if secure else TCPTransportFactory()
         self._writer: asyncio.StreamWriter | None = None
 
-    async def create(
-        self, url: Any, **kwargs: Any
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def create(self, url: Any, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, self._writer = await self._factory.create(url, **kwargs)
         return reader, self._writer
 

@@ -76,9 +76,7 @@ async def read_range(
     return sorted(found)
 
 
-async def read_back(
-    channel: AbstractChannel, stream: str, end: int, limits: Limits
-) -> list[Message] | None:
+async def read_back(channel: AbstractChannel, stream: str, end: int, limits: Limits) -> list[Message] | None:
     """The messages up to `end`, oldest first; None where only reading all of them can tell."""
     if end < LOOKBACK:
         return None
@@ -122,9 +120,7 @@ def offset_of(message: DeliveredMessage) -> int:
     return offset
 
 
-async def _between(
-    channel: AbstractChannel, stream: str, after: int, last: int
-) -> list[Message]:
+async def _between(channel: AbstractChannel, stream: str, after: int, last: int) -> list[Message]:
     if after >= last:
         return []
     return await read_range(channel, stream, after + 1, last)

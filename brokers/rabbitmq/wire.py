@@ -96,8 +96,8 @@ def options_of(url: str) -> Options:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise BrokerConfigError(f"not a usable RabbitMQ URL: {error}") from None
+    except ValueError:
+        raise BrokerConfigError("not a usable RabbitMQ URL") from None
     if not parts.hostname or port == 0:
         raise BrokerConfigError("a RabbitMQ URL needs a host: amqp://user:password@host:5672/vhost")
     query = dict(parse_qsl(parts.query, keep_blank_values=True))

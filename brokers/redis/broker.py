@@ -44,8 +44,9 @@ class RedisBroker(Broker):
         bare, prefix = _split(url)
         try:
             self._pool = pool_for(bare)
-        except (ValueError, TypeError) as error:
-            raise BrokerConfigError(f"not a usable Redis URL: {error}") from None
+        except (ValueError, TypeError):
+            # The library's own words may repeat a password.
+            raise BrokerConfigError("not a usable Redis URL, or an unknown option in it") from None
         self._keys = Keys(prefix)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._parts: Parts | None = None

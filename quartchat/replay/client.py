@@ -182,6 +182,7 @@ class Client:
                 await socket.send(json.dumps({"type": "send", "id": message_id, "message": text}))
                 return await answer
         except ConnectionClosed:
+            self._lost(socket)  # at once: the reader may hear of it later than the next try
             return None
         except TimeoutError:
             self.cut()

@@ -9,13 +9,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import Browser, async_playwright, expect
 
-playwright_api = pytest.importorskip("playwright.async_api") if not os.environ.get("CI") else None
-if playwright_api is None:
-    import playwright.async_api as playwright_api
-
-from tests.browser.chat_page import ChatPage  # noqa: E402
-from tests.support.instance import Instance  # noqa: E402
+from tests.browser.chat_page import ChatPage
+from tests.support.instance import Instance
 
 FLAGS = (
     "--no-sandbox",
@@ -32,21 +29,21 @@ Visitor = Callable[..., Awaitable[ChatPage]]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Any]:
+async def browser() -> AsyncIterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         if os.environ.get("CI"):
             pytest.fail("Chromium is missing, and nothing is skipped in CI")
         pytest.skip("Chromium is missing")
-    playwright_api.expect.set_options(timeout=15_000)  # the machine may be busy
-    async with playwright_api.async_playwright() as playwright:
+    expect.set_options(timeout=15_000)  # the machine may be busy
+    async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield browser
         await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def visitor(browser: Any) -> AsyncIterator[Visitor]:
+async def visitor(browser: Browser) -> AsyncIterator[Visitor]:
     """A new person with a window (more options: those of Playwright's `new_context`)."""
     windows: list[ChatPage] = []
     contexts = []

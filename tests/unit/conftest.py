@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.unit.clock import ClockLoop
 
+if TYPE_CHECKING:
+    from tests.unit.doubles import World
+
 # They judge with plain asserts, but are no test modules themselves.
-pytest.register_assert_rewrite("tests.unit.doubles", "tests.unit.reader")
+pytest.register_assert_rewrite("tests.unit.doubles")
 
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], ClockLoop]]:
     return {"clock": ClockLoop}
+
+
+@pytest.fixture
+async def w() -> AsyncIterator[World]:
+    """A hub on a scripted broker."""
+    from tests.unit.doubles import world
+
+    async with world() as made:
+        yield made

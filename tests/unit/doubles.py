@@ -213,7 +213,8 @@ class ScriptedBroker(Broker):
         entries = []
         for _ in range(count):
             number = next(self._numbers)
-            entries.append(self.put_raw(*protocol.store(f"n{number}", text or f"m{number}", user, time)))
+            key, digest, data = protocol.store(f"n{number}", text or f"m{number}", user, time)
+            entries.append(self.put_raw(key, digest, data, room=room, time=time))
         self._deliver(room, entries)
         return entries
 
@@ -227,9 +228,11 @@ class ScriptedBroker(Broker):
         self._deliver(room, entries)
         return entries
 
-    def put_raw(self, key: str, digest: bytes, data: bytes, *, room: str = ROOM) -> Entry:
+    def put_raw(
+        self, key: str, digest: bytes, data: bytes, *, room: str = ROOM, time: int = NOW_MS
+    ) -> Entry:
         """Store only."""
-        return self.log(room).append(key, digest, NOW_MS, data)
+        return self.log(room).append(key, digest, time, data)
 
     def deliver(self, count: int | None = None) -> None:
         """Let held-back entries come down the tail, in one batch."""

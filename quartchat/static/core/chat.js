@@ -18,8 +18,7 @@ export class Chat {
     this.log = new Log();
     this.log.begin(page.messages, page.position);
     this.outbox = new Outbox({ storage, newId, now: clock.now });
-    this.presence = new Presence();
-    this.names = new Names();
+    Object.assign(this, { presence: new Presence(), names: new Names() });
     for (const { user } of page.messages) this.names.see(user);
     this.limits = {};
     this.downSince = clock.now(); // null while live

@@ -89,8 +89,14 @@ export class Log {
     return this.exhausted || this.firstEntry?.prev === null;
   }
 
+  // The first entry below a divider.
   entryAfter(gap) {
-    return this.items.slice(this.items.indexOf(gap) + 1).find((item) => !item.gap);
+    return this.items.find((item, at) => !item.gap && this.items[at - 1] === gap);
+  }
+
+  // May there be older entries to load directly below a divider?
+  canFill(gap) {
+    return !gap.closed && Boolean(this.entryAfter(gap)?.prev);
   }
 
   // Older entries, oldest first, to stand directly before `anchor`. Returns how many were new.

@@ -64,7 +64,7 @@ export class LogView {
     for (const row of rows) {
       const node = this.nodes.get(row.key) ?? build(row, this.actions);
       this.nodes.set(row.key, node);
-      refresh(node, row, { me, names, newestOwn, actions: this.actions });
+      refresh(node, row, { log, me, names, newestOwn, actions: this.actions });
       if (node === next) next = next.nextElementSibling;
       else this.list.insertBefore(node, next);
     }
@@ -89,8 +89,10 @@ export class LogView {
     setHidden(this.newest, this.window.follows);
     const count = this.unseen;
     setText(this.newest, `${count ? say(count === 1 ? 'new_one' : 'new_many', { count }) : say('newest')} ↓`);
-    setHidden(this.older, !oldest || (!log.complete && !this.failed && log.items.length > 0));
-    setText(this.older.querySelector('span'), say(!log.items.length ? 'empty' : this.failed ? 'older_failed' : 'start'));
+    const empty = !this.list.firstElementChild;
+    // Only who is connected can say that there is nothing.
+    setHidden(this.older, !(empty ? this.chat.connection.live : oldest && (log.complete || this.failed)));
+    setText(this.older.querySelector('span'), say(empty ? 'empty' : this.failed ? 'older_failed' : 'start'));
     setHidden(this.older.querySelector('button'), !this.failed);
   }
 

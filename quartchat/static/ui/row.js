@@ -3,7 +3,7 @@
 import { hueOf, tagOf } from '../core/presence.js';
 import { onlyEmoji, tokens } from '../core/text.js';
 import { has, say } from '../core/words.js';
-import { el, setText } from './dom.js';
+import { el, setHidden, setText } from './dom.js';
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
@@ -49,8 +49,8 @@ function stamp(node, item) {
 }
 
 // What may change while the row stands there.
-export function refresh(node, row, { me, names, newestOwn, actions }) {
-  if (row.kind === 'gap') node.querySelector('button').hidden = row.item.closed;
+export function refresh(node, row, { log, me, names, newestOwn, actions }) {
+  if (row.kind === 'gap') setHidden(node.querySelector('button'), !log.canFill(row.item));
   if (row.kind !== 'entry' && row.kind !== 'pending') return;
   const user = row.kind === 'pending' ? me : row.item.user;
   const mine = user.id === me?.id;
