@@ -1,7 +1,9 @@
-# One command for each thing. HOST, PORT, PYTHON and ARGS (for pytest) can be given.
+# One command for each thing. HOST, PORT, PYTHON, JOBS and ARGS (for pytest) can be given.
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
+# Tests at a time. Most of their time is waiting, but deadlines do not like a crowded machine.
+JOBS ?= 2
 ARGS ?=
 
 FAST := $(wildcard tests/unit tests/contract)
@@ -10,9 +12,11 @@ NEWER := 3.13
 NEWER_VENV := .venv313
 SAME_ON_BOTH := tests/browser tests/packaging
 
+PYTEST = -m pytest -n $(JOBS) --dist worksteal
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint format test-fast test-js test-rest test-313 venv system-packages clean
+.PHONY: help run test lint format test-fast test-rest test-313 venv system-packages clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 18
@@ -21,7 +25,7 @@ run: ## start the chat; QUARTCHAT_BROKER=redis://... or amqp://... chooses the b
 	@.ci/venv .venv "$(PYTHON)" all
 	@.ci/serve "$(HOST)" "$(PORT)"
 
-test: system-packages lint test-fast test-js test-rest test-313 ## install what is needed, then run every check
+test: system-packages lint test-fast test-rest test-313 ## install what is needed, then run every check
 
 lint: venv ## ruff and mypy
 	.venv/bin/ruff check
@@ -33,22 +37,15 @@ format: venv ## let ruff rewrite what it can
 	.venv/bin/ruff format
 
 test-fast: venv ## unit tests, and the contract on every broker
-	.venv/bin/python -m pytest $(FAST) $(ARGS)
-
-test-js: ## the browser's side without a browser
-	@if command -v node >/dev/null || [ -n "$$CI" ]; then \
-	  node --test --test-reporter=spec $(wildcard tests/js/*.test.js); \
-	else \
-	  echo "No Node.js here: tests/js not run"; \
-	fi
+	.venv/bin/python $(PYTEST) $(FAST) $(ARGS)
 
 test-rest: venv
-	.venv/bin/python -m pytest tests $(FAST:%=--ignore=%) $(ARGS)
+	.venv/bin/python $(PYTEST) tests $(FAST:%=--ignore=%) $(ARGS)
 
 test-313: ## the suite under Python 3.13, where there is one
 	@if python="$$(.ci/find-python $(NEWER))"; then \
 	  .ci/venv $(NEWER_VENV) "$$python" dev && \
-	  $(NEWER_VENV)/bin/python -m pytest tests $(SAME_ON_BOTH:%=--ignore=%) $(ARGS); \
+	  $(NEWER_VENV)/bin/python $(PYTEST) tests $(SAME_ON_BOTH:%=--ignore=%) $(ARGS); \
 	else \
 	  echo "No Python $(NEWER) here: not tested under it"; \
 	fi

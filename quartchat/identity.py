@@ -68,4 +68,5 @@ def cookie_of(header: str | None) -> str | None:
     """Our cookie's value in a Cookie header, whatever else other programs on this host have put there."""
     if not header or COOKIE not in header:
         return None
-    return parse_cookie(header).get(COOKIE)
+    # Ours is ASCII; whatever is not is somebody else's, and the library would raise on some of it.
+    return parse_cookie(header.encode("ascii", "replace").decode()).get(COOKIE)

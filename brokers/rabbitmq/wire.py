@@ -108,9 +108,18 @@ def options_of(url: str) -> Options:
         raise BrokerConfigError("the option prefix takes at most 100 characters")
     buckets = _number(query, "buckets", 16, 1, 256)
     bucket_bytes = _number(query, "bucket_bytes", 16 << 20, 1 << 20, 1 << 30)
+    if unknown := sorted(query.keys() - _DRIVER - {"heartbeat"}):
+        raise BrokerConfigError(f"RabbitMQ URLs have no option {unknown[0][:30]!r}")
     query["heartbeat"] = str(_number(query, "heartbeat", 10, 1, 3600))
     rest = parts._replace(query=urlencode(query), fragment="").geturl()
     return Options(rest, prefix, buckets, bucket_bytes)
+
+
+_DRIVER = frozenset(
+    {"auth", "cadata", "cafile", "capath", "certfile", "channel_max", "connection_timeout", "frame_max"}
+    | {"keyfile", "locale", "name", "no_verify_ssl"}
+)
+"""Options of the driver's own (aiormq), handed on."""
 
 
 def _number(query: dict[str, str], name: str, default: int, low: int, high: int) -> int:
