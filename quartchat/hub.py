@@ -35,6 +35,10 @@ PRESENCE_SECONDS = 1.0
 """Between two presence frames of one room."""
 
 
+TYPING_SECONDS = 3.0
+"""Between two signals that one person is typing."""
+
+
 class Hub(Listener):
     """Owns every `Room` and `Member` of this process, and writes once a turn of the loop."""
 
@@ -54,6 +58,7 @@ class Hub(Listener):
         self._presence_due: dict[str, asyncio.TimerHandle] = {}
         self._presence_told: dict[str, float] = {}
         self._heartbeat = 0.0
+        self._typed: dict[tuple[str, str], float] = {}
         self._dirty_rooms: dict[Room, None] = {}
         self._dirty_members: dict[Member, None] = {}
         self._scheduled = False
@@ -148,8 +153,8 @@ class Hub(Listener):
         page: Page = await self.broker.read(name, after=after, before=before, limit=limit)
         # A room of its own, so that what came out of the broker is checked and formed in one place only.
         shelf = Room(name, self.broker)
-        shelf.restart(Tail("", page.entries, False), None)
-        return shelf.lines, page.complete
+        shelf.restart(Tail("", page.entries, True), None)
+        return shelf.between(None, None, len(shelf.lines)) or [], page.complete
 
     def _trim(self, room: Room) -> None:
         oldest = time.time() - self.settings.history_seconds
@@ -274,7 +279,11 @@ class Hub(Listener):
     # Presence and typing ----------------------------------------------------------------------------------
 
     def typing(self, room: Room, user: User) -> None:
-        """Tell everybody in the room that this person is typing."""
+        """Tell everybody in the room that this person is typing; not again within some seconds."""
+        now = self.now()
+        if now - self._typed.get((room.name, user.id), -TYPING_SECONDS) < TYPING_SECONDS:
+            return
+        self._typed[room.name, user.id] = now
         self._notify(room.name, Notice("t", self.instance, 1, [(user.id, user.name)]))
 
     def _notify(self, room: str, notice: Notice) -> None:
@@ -317,6 +326,7 @@ class Hub(Listener):
         for member in list(self.members):
             member.check(now, clock)
         self.rates.sweep(now)
+        self._typed = {who: at for who, at in self._typed.items() if now - at < TYPING_SECONDS}
         beat = now - self._heartbeat >= presence.HEARTBEAT_SECONDS
         if beat:
             self._heartbeat = now

@@ -24,14 +24,14 @@ IN_FLIGHT = 256
 STALL_SECONDS = 10.0
 """A client that takes nothing for this long is let go."""
 
+PENDING = 1000
+"""Frames that wait for a client that reads too slowly, beside the log; with more it is let go."""
+
 SILENCE_SECONDS = 25.0
 """Of a client, until it is pinged."""
 
 DEAD_SECONDS = 55.0
 """Of a client, until it is let go: two pings went unanswered. Found within sixty, the sweep included."""
-
-TYPING_SECONDS = 3.0
-"""Between two signals that one person is typing."""
 
 RETRY_SECONDS = 1.0
 """After which a client may ask again where the broker did not answer."""
@@ -56,8 +56,9 @@ class Member:
         "_hub",
         "_in_flight",
         "_pending",
+        "_returning_until",
         "_room_for_more",
-        "_typed",
+        "_unanswered",
         "behind",
         "closing",
         "cursor",
@@ -71,7 +72,16 @@ class Member:
     )
 
     def __init__(
-        self, hub: Hub, room: Room, wire: Wire, user: User, *, v1: bool, cursor: int, expires: float
+        self,
+        hub: Hub,
+        room: Room,
+        wire: Wire,
+        user: User,
+        *,
+        v1: bool,
+        cursor: int,
+        expires: float,
+        returning: bool = False,
     ) -> None:
         self._hub = hub
         self.room = room
@@ -90,7 +100,10 @@ class Member:
         self._room_for_more: asyncio.Event | None = None
         self._awaited: str | None = None
         self._awaited_until = 0.0
-        self._typed = -TYPING_SECONDS
+        self._unanswered: set[str] = set()
+        """Sends that ended unknown: they may stand in the log."""
+        self._returning_until = self.heard + ORDER_SECONDS if returning else 0.0
+        """Until then an id may be one that another connection sent before."""
 
     # In ---------------------------------------------------------------------------------------------------
 
@@ -115,9 +128,12 @@ class Member:
         if isinstance(message, Malformed):
             self.close(protocol.CLOSE_POLICY, message.detail)
             return
-        refusal = self._refusal(message)
+        refusal = protocol.refusal_of(message, self._hub.settings.max_message_bytes)
         if refusal is not None:
             self.close(protocol.CLOSE_POLICY, refusal[1])
+            return
+        if self._hub.rates.take(self.user.id, self.heard):
+            self.close(protocol.CLOSE_POLICY, "too many messages, slow down")
             return
         self._submit(secrets.token_urlsafe(12), message)
 
@@ -133,14 +149,30 @@ class Member:
                 self._nack(frame.id, "id_conflict", "this id was used for another message")
             return  # its answer is on the way
         if self._awaited is not None and not self._in_order(frame.id):
-            self._hub.counters.unknown += 1
-            self.tell(protocol.unknown(frame.id, RETRY_SECONDS))
+            self._unknown(frame.id, RETRY_SECONDS)
             return
-        refusal = self._refusal(frame.message)
-        if refusal is None:
-            self._submit(frame.id, frame.message)
-        else:
+        refusal = protocol.refusal_of(frame.message, self._hub.settings.max_message_bytes)
+        if refusal is not None:
             self._nack(frame.id, *refusal)
+        elif wait := 0.0 if frame.id in self._unanswered else self._hub.rates.take(self.user.id, self.heard):
+            self._too_fast(frame, round(wait + 0.05, 2))
+        else:
+            self._submit(frame.id, frame.message)
+
+    def _too_fast(self, frame: Send, wait: float) -> None:
+        # What is refused never appears: so what may be in the log already is not refused.
+        if self.room.holds_message(self.user.id, frame.id):
+            self._submit(frame.id, frame.message)
+        elif self.heard < self._returning_until:
+            self._unknown(frame.id, wait)
+        else:
+            self._nack(frame.id, "rate_limited", "too many messages, slow down", wait)
+
+    def _unknown(self, message_id: str, retry_after: float) -> None:
+        self._hub.counters.unknown += 1
+        if self._awaited is None:
+            self._awaited, self._awaited_until = message_id, self._hub.now() + ORDER_SECONDS
+        self.tell(protocol.unknown(message_id, retry_after))
 
     def _in_order(self, message_id: str) -> bool:
         # A message whose fate is unknown must not be passed by a newer one of the same connection.
@@ -148,23 +180,12 @@ class Member:
             self._awaited = None
         return self._awaited is None
 
-    def _refusal(self, message: str) -> tuple[str, str] | tuple[str, str, float] | None:
-        refusal = protocol.refusal_of(message, self._hub.settings.max_message_bytes)
-        if refusal is not None:
-            return refusal
-        wait = self._hub.rates.take(self.user.id, self._hub.now())
-        if wait:
-            return "rate_limited", "too many messages, slow down", round(wait + 0.05, 2)
-        return None
-
     def _submit(self, message_id: str, message: str) -> None:
         stamp = now_ms()
         try:
             key, digest, data = protocol.store(message_id, message, self.user, stamp)
         except UnicodeError:  # lone surrogates: what enters the log can always be delivered
-            self._refuse(Malformed("bad_request", "the message is not valid text", message_id))
-            if not self.v1:
-                self.close(protocol.CLOSE_POLICY, "the message is not valid text")
+            self._nack(message_id, "bad_request", "the message is not valid text")
             return
         self._in_flight[message_id] = message
 
@@ -175,6 +196,7 @@ class Member:
 
     def _answer(self, message_id: str, outcome: Outcome) -> None:
         self._in_flight.pop(message_id, None)
+        self._unanswered.discard(message_id)
         self._hub.answered()
         if self._room_for_more is not None and len(self._in_flight) < IN_FLIGHT:
             self._room_for_more.set()
@@ -188,24 +210,22 @@ class Member:
         elif isinstance(outcome, Refused):
             self._nack(message_id, "bad_request", str(outcome))
         else:
-            counters.unknown += 1
             if not self.v1:
+                counters.unknown += 1
                 self.close(protocol.CLOSE_SLOW, "the last message may be lost")
                 return
-            if self._awaited is None:
-                self._awaited, self._awaited_until = message_id, self._hub.now() + ORDER_SECONDS
-            self.tell(protocol.unknown(message_id, RETRY_SECONDS))
+            self._unanswered.add(message_id)
+            self._unknown(message_id, RETRY_SECONDS)
 
     def _nack(self, message_id: str, code: str, detail: str, retry_after: float | None = None) -> None:
         self._hub.counters.nacks[code] = self._hub.counters.nacks.get(code, 0) + 1
         if self.v1:
             self.tell(protocol.nack(message_id, code, detail, retry_after))
+        else:
+            self.close(protocol.CLOSE_POLICY, detail)
 
     def _typing(self) -> None:
-        now = self._hub.now()
-        if now - self._typed >= TYPING_SECONDS:
-            self._typed = now
-            self._hub.typing(self.room, self.user)
+        self._hub.typing(self.room, self.user)
 
     async def room_for_more(self) -> None:
         """Return when few enough sends are without an answer to read the next frame."""
@@ -226,6 +246,10 @@ class Member:
         if self.closing is None:
             self._pending.append(frame)
             self._hub.soon(self)
+            if self.behind and len(self._pending) > PENDING:
+                # It asks and asks, and does not take the answers.
+                self._pending.clear()
+                self.close(protocol.CLOSE_SLOW, "reading too slowly")
 
     def write(self, data: bytes) -> None:
         """Write now, what is pending first."""

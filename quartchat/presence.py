@@ -37,9 +37,10 @@ def encode(notice: Notice) -> bytes:
 def decode(data: bytes) -> Notice | None:
     """A notice, or None for bytes that are none."""
     try:
-        return _decode(data)
+        notice = _decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
+    return notice if notice.count >= 0 else None
 
 
 class Share(msgspec.Struct, gc=False):
@@ -123,7 +124,9 @@ class Presence:
         count, people = self.people()
         if people == self._told and count == self._told_count:
             return None
-        told, self._told, self._told_count = self._told, people, count
+        # Above the limit nobody is listed; who is there when it shrinks again is told anew.
+        told = self._told if self._told_count <= LISTED else {}
+        self._told, self._told_count = people, count
         if count > LISTED:
             return Change(count, [], [])
         joined = [(i, name) for i, name in people.items() if told.get(i) != name]

@@ -163,9 +163,9 @@ def load(key: str, data: bytes) -> Message:
     return message
 
 
-def fields(position: str, prev: str | None, message: Message) -> dict[str, Any]:
+def fields(position: str, prev: str | None, message: Message | None) -> dict[str, Any]:
     """A message for the JSON API and the pages."""
-    return {"position": position, "prev": prev, **msgspec.to_builtins(message)}
+    return {"position": position, "prev": prev, **(msgspec.to_builtins(message) if message else {})}
 
 
 # Out --------------------------------------------------------------------------------------------------------

@@ -29,19 +29,30 @@ READ = 200
 SLACK = 256
 """Lines beyond the window before the oldest are cut off together: one move of the list for many entries."""
 
+RESTART_GAP = 1 << 40
+"""Numbers left out at a restart. Numbers are never used twice, neither by older lines put in front."""
+
+REFUSALS = 10_000
+"""Verdicts remembered; beyond, each is asked for."""
+
 ARRIVAL_SECONDS = 5.0
 """How long a position that the broker knows may take to come down this process's own tail."""
 
 
 class Line(msgspec.Struct, gc=False):
-    """One message of the log, ready to send."""
+    """One entry of the log, ready to send. One that this program did not write has no message and no bytes:
+    it keeps its place, and nobody sees it."""
 
     position: str
     time: int
-    message: protocol.Message
-    prev: str | None
-    v1: bytes
+    message: protocol.Message | None = None
+    prev: str | None = None
+    v1: bytes = b""
     plain: bytes | None = None
+
+
+class _Late(Exception):
+    """The log goes on after what came down this process's tail so far."""
 
 
 class Room:
@@ -51,7 +62,6 @@ class Room:
         self.name = name
         self.lines: list[Line] = []
         self.base = 0
-        self.top = ""
         self.members: dict[Member, None] = {}
         self.holds = 0
         """Joins under way: such a room is not given up."""
@@ -60,7 +70,15 @@ class Room:
         """Entries from the broker that were not ours."""
         self._broker = broker
         self._index: dict[str, int] = {}
+        self._log_top = ""
+        self._told: str | None = None
+        """Position of the newest message."""
+        self._before: str | None = None
+        """A position known to stand right before the ring."""
         self._complete = False
+        """The ring reaches back as far as the window."""
+        self._refused: dict[str, Reason] = {}
+        """Verdicts on positions that cannot be continued, for all who come back with the same one."""
         self._written = 0
         self._generation = 0
         self._reaching = asyncio.Lock()
@@ -71,17 +89,25 @@ class Room:
         """The number that the next line gets."""
         return self.base + len(self.lines)
 
+    @property
+    def top(self) -> str:
+        """The top of the log, as clients are told: the newest message, or where the first will be."""
+        return self._told or self._log_top
+
     # What the broker says ---------------------------------------------------------------------------------
 
     def restart(self, tail: Tail, reason: Reason | None) -> None:
         """Forget the ring and begin at a tail; with a reason, every member is told."""
         self._generation += 1
-        self.base = self.end
+        # Far from every number in use: what is put before the ring later does not reach back to them.
+        self.base = self.end + RESTART_GAP
         self.lines.clear()
         self._index.clear()
+        self._refused.clear()
+        self._told = self._before = None
+        self._log_top = tail.top
         self._complete = tail.complete
         self._extend(tail.entries)
-        self.top = tail.top
         self._written = self.end
         self._wake()
         if reason is not None:
@@ -91,22 +117,30 @@ class Room:
     def add(self, entries: Sequence[Entry]) -> None:
         """The next entries of the log."""
         self._extend(entries)
-        self.top = entries[-1].position
+        # A log that grew may reach positions that it ended before; the other verdicts stand.
+        self._refused = {since: why for since, why in self._refused.items() if why != "ahead"}
         self._wake()
 
     def _extend(self, entries: Iterable[Entry]) -> None:
+        if not self.lines:
+            self._before = None
         for entry in entries:
-            line = self._line(entry, self.lines[-1].position if self.lines else entry.prev)
-            if line is not None:
-                self._index[line.position] = self.end
-                self.lines.append(line)
+            skipped = bool(self.lines) and self.lines[-1].message is None
+            line = self._line(entry, self._told if skipped else entry.prev)
+            self._index[line.position] = self.end
+            self.lines.append(line)
+            self._log_top = line.position
+            if line.message is not None:
+                self._told = line.position
+        if self.lines and self._before is None and self.lines[0].message is not None:
+            self._before = self.lines[0].prev
 
-    def _line(self, entry: Entry, prev: str | None) -> Line | None:
+    def _line(self, entry: Entry, prev: str | None) -> Line:
         try:
             message = protocol.load(entry.key, entry.data)
         except ValueError:
             self.rejected += 1
-            return None
+            return Line(entry.position, entry.time, plain=b"")
         frame = protocol.message_frame(entry.position, prev, message)
         return Line(entry.position, entry.time, message, prev, frame)
 
@@ -122,6 +156,8 @@ class Room:
         while cut < len(lines) and lines[cut].time < oldest_ms:
             cut += 1
         if cut:
+            self._before = lines[cut - 1].position
+            self._complete = True
             for line in lines[:cut]:
                 del self._index[line.position]
             del lines[:cut]
@@ -138,17 +174,21 @@ class Room:
         self._written = end
         if start >= end or not self.members:
             return 0
-        fresh = self.lines[start - self.base :]
+        fresh = self.lines[max(0, start - self.base) :]
         joined: dict[bool, bytes] = {}
         delivered = 0
         for member in list(self.members):
-            if member.cursor == start and not member.behind:
-                data = joined.get(member.v1)
-                if data is None:
-                    data = joined[member.v1] = self._join(fresh, member.v1)
-                member.cursor = end
-                member.write(data)
-                delivered += len(fresh)
+            if member.behind or member.cursor == end:
+                continue
+            if member.cursor != start:  # joined between an entry's coming and this turn's writing
+                member.pump()
+                continue
+            data = joined.get(member.v1)
+            if data is None:
+                data = joined[member.v1] = self._join(fresh, member.v1)
+            member.cursor = end
+            member.write(data)
+            delivered += len(fresh)
         return delivered
 
     def chunk(self, cursor: int, v1: bool, size: int) -> tuple[bytes, int] | None:
@@ -169,31 +209,46 @@ class Room:
         frames = []
         for line in lines:
             if line.plain is None:
-                line.plain = protocol.plain_frame(line.message)
+                line.plain = protocol.plain_frame(line.message) if line.message else b""
             frames.append(line.plain)
         return b"".join(frames)
 
     def page_start(self, count: int = PAGE) -> int:
-        """The cursor that has `count` lines before the end, or as many as there are."""
-        return max(self.base, self.end - count)
+        """The cursor that has `count` messages before the end, or as many as there are."""
+        if not self.rejected:
+            return max(self.base, self.end - count)
+        places = [number for number, line in enumerate(self.lines, self.base) if line.message]
+        return places[-count] if 0 < count <= len(places) else self.base if count else self.end
+
+    def _held(self) -> int:
+        return sum(line.message is not None for line in self.lines) if self.rejected else len(self.lines)
 
     def between(self, after: str | None, before: str | None, limit: int) -> list[Line] | None:
-        """The lines that a read asks for, or None where the ring does not hold them for sure."""
+        """The messages that a read asks for, or None where the ring does not hold them for sure."""
         if after is not None:
-            number = self._index.get(after)
-            if number is None:
-                return [] if after == self.top else None
-            at = number + 1 - self.base
-            return self.lines[at : at + limit]
-        stop = len(self.lines)
-        if before is not None:
-            number = self._index.get(before)
-            if number is None:
-                return None
-            stop = number - self.base
-        if stop >= limit or self._complete:
-            return self.lines[max(0, stop - limit) : stop]
-        return None
+            start = self._after(after)
+            return None if start is None else self._messages(start, self.end)[:limit]
+        stop = self.end if before is None else self._index.get(before)
+        if stop is None:
+            return None
+        found = self._messages(self.base, stop)
+        return found[-limit:] if len(found) >= limit or self._complete else None
+
+    def holds_message(self, user_id: str, message_id: str) -> bool:
+        """Whether this person's message stands among the newest lines."""
+        newest = [line.message for line in self.lines[-SLACK:] if line.message]
+        return any(found.id == message_id and found.user.id == user_id for found in newest)
+
+    def _messages(self, start: int, stop: int) -> list[Line]:
+        return [line for line in self.lines[start - self.base : stop - self.base] if line.message]
+
+    def _after(self, since: str) -> int | None:
+        number = self._index.get(since)
+        if number is not None:
+            return number + 1
+        if since in (self._told, self._log_top):
+            return self.end
+        return self.base if since == self._before else None
 
     async def resume(self, since: str) -> int | Reason:
         """The cursor right after a position, or why there is none.
@@ -202,47 +257,50 @@ class Room:
         `Unavailable` where the broker does not answer.
         """
         while True:
+            arrived = self._arrived
             found = self._after(since)
             if found is not None:
                 return found
-            async with self._reaching:
-                found = self._after(since)
-                if found is not None:
-                    return found
-                reached = await self._reach(since)
-                if reached is not None:
-                    return reached
+            try:
+                async with self._reaching:
+                    if self._after(since) is None:
+                        refusal = self._refused.get(since) or await self._reach(since)
+                        if refusal is not None:
+                            return refusal
+            except _Late:
+                await self._arrival(arrived)
 
-    def _after(self, since: str) -> int | None:
-        number = self._index.get(since)
-        if number is not None:
-            return number + 1
-        return self.end if since == self.top else None
-
-    async def _reach(self, since: str) -> int | Reason | None:
-        """Read from a position on until the ring begins. None: the log moved meanwhile, look again."""
+    async def _reach(self, since: str) -> Reason | None:
+        """Read from a position on until the ring begins. None: look again."""
         generation = self._generation
         missing: list[Entry] = []
         after = since
         while True:
             page = await self._broker.read(self.name, after=after, limit=READ)
-            if self._generation != generation:
+            if self._generation != generation or self._after(since) is not None:
                 return None
             if not page.complete:
-                return page.reason
+                if after == since and page.reason is not None:
+                    if len(self._refused) < REFUSALS:
+                        self._refused[since] = page.reason
+                    return page.reason
+                return None  # the window moved on over what was read
             for entry in page.entries:
                 if entry.position in self._index:
-                    self._prepend(missing)
-                    return self.base
+                    if self._index[entry.position] != self.base:
+                        raise Unavailable("the room's log does not fit what came down its tail")
+                    self._prepend(missing, since)
+                    return None
                 missing.append(entry)
             if len(page.entries) < READ:
-                # It stands in the log, and everything after it is newer than what came down our tail.
-                await self._arrival()
-                return None
+                break
             after = page.entries[-1].position
+        if not self.lines and missing and missing[-1].position == self._log_top:
+            self._prepend(missing, since)
+            return None
+        raise _Late
 
-    async def _arrival(self) -> None:
-        arrived = self._arrived
+    async def _arrival(self, arrived: asyncio.Event) -> None:
         try:
             async with asyncio.timeout(ARRIVAL_SECONDS):
                 await arrived.wait()
@@ -250,29 +308,44 @@ class Room:
             raise Unavailable("the room's tail is late") from None
 
     async def reach_back(self, count: int) -> int:
-        """The cursor with `count` lines before the end; reads older ones where the ring is short of them."""
+        """The cursor `count` messages before the end; reads older ones where the ring is short of them."""
         async with self._reaching:
-            while len(self.lines) < count and not self._complete:
-                generation = self._generation
-                before = self.lines[0].position if self.lines else None
-                wanted = min(READ, count - len(self.lines))
-                page = await self._broker.read(self.name, before=before, limit=wanted)
-                moved = self.lines and before != self.lines[0].position
+            while self.lines and self._held() < count and not self._complete:
+                generation, first = self._generation, self.lines[0].position
+                wanted = min(READ, count - self._held())
+                page = await self._broker.read(self.name, before=first, limit=wanted)
+                moved = not self.lines or self.lines[0].position != first
                 if moved or self._generation != generation:
                     continue
-                older = page.entries if before is not None else []
-                self._prepend(older)
-                self._complete = self._complete or len(older) < wanted
+                self._prepend(page.entries, None)
+                self._complete = self._complete or not page.complete or len(page.entries) < wanted
         return self.page_start(count)
 
-    def _prepend(self, entries: list[Entry]) -> None:
+    def _prepend(self, entries: list[Entry], before: str | None) -> None:
+        """Put older entries in front of the ring; `before` is a position known to stand before them."""
         lines: list[Line] = []
+        told: str | None = None
         for entry in entries:
-            if entry.position not in self._index:
-                line = self._line(entry, lines[-1].position if lines else entry.prev)
-                if line is not None:
-                    lines.append(line)
+            skipped = bool(lines) and lines[-1].message is None
+            line = self._line(entry, told if skipped else entry.prev)
+            lines.append(line)
+            if line.message is not None:
+                told = line.position
+        if told is not None or (lines and lines[-1].message is None):
+            self._rename_first(told)
+        if not self.lines:
+            self._told = told or self._told
         self.base -= len(lines)
         self.lines[:0] = lines
         for number, line in enumerate(lines, self.base):
             self._index[line.position] = number
+        self._before = before or (lines[0].prev if lines else self._before)
+
+    def _rename_first(self, prev: str | None) -> None:
+        """What the ring's first message names as before it, where that is an entry that nobody sees."""
+        for line in self.lines:
+            if line.message is not None:
+                if line.prev != prev:
+                    line.prev = prev
+                    line.v1 = protocol.message_frame(line.position, prev, line.message)
+                return

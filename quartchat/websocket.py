@@ -193,7 +193,14 @@ async def serve(hub: Hub, admission: Admission, receive: Any, send: Any) -> None
         sender = hub.spawn(slow.run())
     v1 = admission.subprotocol is not None
     member = Member(
-        hub, room, ready, admission.user, v1=v1, cursor=admission.cursor, expires=admission.expires
+        hub,
+        room,
+        ready,
+        admission.user,
+        v1=v1,
+        cursor=admission.cursor,
+        expires=admission.expires,
+        returning=admission.resumed is not None,
     )
     if hub.draining:  # since the handshake
         member.close(protocol.CLOSE_LEAVING, "this instance is leaving, come back")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .checks.appending import AppendChecks
 from .checks.cancelling import CancelChecks
 from .checks.faulty_links import LinkChecks
-from .checks.faulty_servers import ServerChecks
+from .checks.faulty_servers import FreezeChecks, ServerChecks
 from .checks.following import FollowChecks
 from .checks.living import LifeChecks
 from .checks.reading import ReadChecks
@@ -40,5 +40,5 @@ class LinkConformance(LinkChecks):
     """For brokers with a TCP link: it is cut, black-holed and delayed by a proxy. Takes minutes."""
 
 
-class ServerConformance(ServerChecks):
+class ServerConformance(ServerChecks, FreezeChecks):
     """For who can kill, freeze and wipe the server. Give a fixture `server`, a `Server`."""

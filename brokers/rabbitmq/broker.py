@@ -40,6 +40,9 @@ BACKOFF = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 PULSE = 3.0
 """Seconds between two signals to ourselves: a link that is dead in one direction is found in six."""
 
+OPEN_AT_ONCE = 3
+"""Buckets that read their old log at the same time."""
+
 WARN_EVERY = 30.0
 """Seconds before the same trouble is told again."""
 
@@ -70,6 +73,7 @@ class RabbitMQBroker(Broker):
         self._listener = _Guarded(listener)
         self._signals = Signals(self._options, self._hear)
         self._up = asyncio.Event()
+        self._turnstile = asyncio.Semaphore(OPEN_AT_ONCE)
         self._runner = self._spawn(self._run())
 
     async def close(self) -> None:
@@ -273,7 +277,13 @@ class RabbitMQBroker(Broker):
             if self._listener is None:
                 raise Unavailable("the broker is not open")
             bucket = self._buckets[number] = Bucket(
-                number, self._options, self.window, self._listener, self.tail_entries, self._spawn
+                number,
+                self._options,
+                self.window,
+                self._listener,
+                self.tail_entries,
+                self._spawn,
+                self._turnstile,
             )
             if self._link is not None:
                 self._start(self._link, partial(self._serve, self._link, bucket))

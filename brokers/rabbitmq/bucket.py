@@ -94,6 +94,7 @@ class Bucket:
         listener: Listener,
         tail_entries: int,
         spawn: Spawn,
+        turnstile: asyncio.Semaphore,
     ) -> None:
         self.name = options.bucket_name(number)
         self.followed: set[str] = set()
@@ -105,6 +106,8 @@ class Bucket:
         self._listener = listener
         self._tail_entries = tail_entries
         self._spawn = spawn
+        self._turnstile = turnstile
+        """Few read an old log at a time, so that the first ones are soon done."""
         self._loop = asyncio.get_running_loop()
         self._context = Context()
         self._who = codec.new_epoch()
@@ -219,7 +222,8 @@ class Bucket:
         if self._history.last >= self._end:
             self._lose("ahead")
         if self._history.last < 0:
-            await self._prime(channel)
+            async with self._turnstile:
+                await self._prime(channel)
         first: str | int = self._history.last if self._history.last >= 0 else "first"
         self._check = first != "first"
         self._unacked = 0
@@ -451,7 +455,7 @@ class Bucket:
             return
         self._seq += 1
         flight = self._flight = Flight(self._seq, slots)
-        batch = Batch(history.epoch or "", history.last, self._who, flight.seq, entries, *history.digest())
+        batch = Batch(history.epoch or "", history.last, self._who, flight.seq, entries, history.past())
         self._watch(channel, flight)
         task = self._spawn(self._publish(channel, batch))
         task.add_done_callback(partial(self._on_confirm, channel, flight), context=self._context)

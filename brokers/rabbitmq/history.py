@@ -25,8 +25,8 @@ from zlib import crc32
 
 from .. import codec
 from ..base import Entry, Page, Reason, Tail, Window
-from .scan import DIGEST, DIGEST_BYTES
-from .wire import INDEX_BITS, MAX_BATCH_ENTRIES, Batch, unpack_batch
+from .scan import CHAIN, DIGEST, DIGEST_BYTES
+from .wire import INDEX_BITS, MAX_BATCH_ENTRIES, Batch, Past, unpack_batch
 
 LAG = 512
 """Offsets a base may lie back. A writer has one batch under way, so some hundred of them still fit."""
@@ -113,7 +113,7 @@ class History:
         self._bytes = 0
         self._recent: deque[_Seen] = deque()
         self._writers: dict[str, tuple[int, int]] = {}
-        self._chain = -1
+        self._chain: list[int] = []
         self._since: list[tuple[int, bytes]] = []
         self._since_bytes = 0
 
@@ -174,11 +174,11 @@ class History:
         if self.epoch is None:
             self.epoch = f"late{self.first:x}"
 
-    def digest(self) -> tuple[int, list[tuple[int, bytes]] | None]:
-        """The chain and, where it is time for one, the past that the next batch carries."""
+    def past(self) -> Past | None:
+        """What the next batch carries for those who come late; None where it is not time for that."""
         if len(self._since) < DIGEST:
-            return self._chain, None
-        return self._chain, self._since if self._since_bytes <= DIGEST_BYTES else []
+            return None
+        return Past(self._chain, self._since if self._since_bytes <= DIGEST_BYTES else [])
 
     def find(self, room: str, key: str) -> Entry | None:
         """The entry with this key, where the window still holds it."""
@@ -219,7 +219,8 @@ class History:
 
     def _remember(self, offset: int, body: bytes, batch: Batch) -> None:
         if batch.past is not None and batch.epoch == self.epoch:
-            self._chain, self._since, self._since_bytes = offset, [], 0
+            self._chain = [*self._chain[1 - CHAIN :], offset]
+            self._since, self._since_bytes = [], 0
             return
         self._since_bytes += len(body)
         # Of what is too much to be carried only the number counts.

@@ -1,23 +1,22 @@
 """Reading an old log fast.
 
 A server gives out some 8,000 messages a second, whatever is in them, and with a message an entry a full
-bucket holds tens of thousands. So every `DIGEST` messages a batch also carries what came before it, as one
-piece: its `past`, and in `chain` the place of the last one that did so. Who opens a bucket walks that chain
-backwards from the end. A writer knew the stream up to its base: what lies between there and its batch is
-read from the stream itself.
+bucket holds tens of thousands. So every `DIGEST` messages a batch also carries what came since the last
+one that did so, as one piece, and says where those before it stand. Who opens a bucket finds the newest
+one near the end, and fetches the others. A writer knew the stream up to its base: what lies between
+there and its batch is read from the stream itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-from itertools import chain
 from typing import NamedTuple
 
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from .. import codec
 from .link import ANSWER, Silence, ask
-from .wire import Batch, unpack_batch
+from .wire import Batch, Past, unpack_batch
 
 DIGEST = 256
 """Messages between two that carry a past."""
@@ -25,11 +24,17 @@ DIGEST = 256
 DIGEST_BYTES = 256 << 10
 """A bigger past is not carried but pointed to: big messages are read fast enough."""
 
-LOOKBACK = 2 * DIGEST
+LOOKBACK = DIGEST + 64
 """Messages that are read from the end to find the first one with a past."""
 
-NEAR = 8
+NEAR = 2
 """Messages that are read along with one with a past: its base mostly lies among them."""
+
+CHAIN = 256
+"""Earlier ones that one with a past names: more than fit into a stream of the usual size."""
+
+AT_ONCE = 8
+"""How many of them are fetched at a time."""
 
 Message = tuple[int, bytes]
 """Offset in the stream, and body."""
@@ -47,7 +52,10 @@ class Limits(NamedTuple):
 async def read_range(
     channel: AbstractChannel, stream: str, first: int, last: int, credit: int = 2 * NEAR
 ) -> list[Message]:
-    """The messages of a stream from one offset to another, both included, as far as they exist."""
+    """The messages of a stream from one offset to another, both included, as far as they exist.
+
+    `credit` is what the channel's next consumers may have without an ack.
+    """
     found: list[Message] = []
     done = asyncio.Event()
 
@@ -60,7 +68,6 @@ async def read_range(
         elif len(found) % (credit // 2) == 0:
             await channel.basic_ack(message.delivery_tag or 0, multiple=True, wait=False)
 
-    await ask(channel.basic_qos(prefetch_count=credit))
     started = await ask(channel.basic_consume(stream, hear, arguments={"x-stream-offset": first}))
     known = -1
     while not done.is_set():
@@ -72,43 +79,101 @@ async def read_range(
                 await done.wait()
         except TimeoutError:
             continue
-    await ask(channel.basic_cancel(started.consumer_tag or ""))
+    await ask(channel.basic_cancel(started.consumer_tag or "", nowait=True))
     return sorted(found)
 
 
-async def read_back(channel: AbstractChannel, stream: str, end: int, limits: Limits) -> list[Message] | None:
+async def read_back(
+    channel: AbstractChannel, stream: str, end: int, limits: Limits
+) -> list[Message] | None:
     """The messages up to `end`, oldest first; None where only reading all of them can tell."""
     if end < LOOKBACK:
         return None
+    await ask(channel.basic_qos(prefetch_count=LOOKBACK))
     recent = await read_range(channel, stream, end - LOOKBACK, end, LOOKBACK)
     if not recent or recent[0][0] > end - LOOKBACK + NEAR:
         return recent or None  # the stream begins here
-    newest = next((found for found in map(_bearer, reversed(recent)) if found), None)
-    if newest is None or newest[1].base < recent[0][0]:
+    bearers = [found for found in map(_bearer, recent) if found]
+    if not bearers or bearers[-1].batch.base < recent[0][0]:
         return None
-    offset, batch = newest
-    parts = [[message for message in recent if message[0] > batch.base]]
-    size = 0
+    await ask(channel.basic_qos(prefetch_count=2 * NEAR))
+    newest = bearers[-1]
+    parts = [[message for message in recent if message[0] > newest.batch.base]]
+    size, chain = 0, list(newest.past.chain)
+    turn: list[_Bearer | None] = [newest]
     while True:
-        past = batch.past or await _between(channel, stream, batch.chain, batch.base)
-        parts.append(past)
-        size += sum(len(body) for _, body in past)
-        if batch.chain < 0 or size > limits.size or _time_of(batch, limits) < limits.oldest:
-            break
-        near = await read_range(channel, stream, max(0, batch.chain - NEAR), batch.chain)
-        found = _bearer(near[-1]) if near else None
-        if found is None or found[0] != batch.chain or found[1].epoch != batch.epoch:
-            break  # trimmed meanwhile
-        offset, batch = found
-        if near[0][0] > batch.base + 1:
-            near = await _between(channel, stream, batch.base, offset)
-        parts.append([message for message in near if message[0] > batch.base])
-        if not parts[-1] or near[0][0] > batch.base + 1 + NEAR:
-            break
+        for bearer in turn:
+            if bearer is None or bearer.batch.epoch != newest.batch.epoch:
+                return _joined(parts)  # the stream was trimmed up to here
+            if bearer is not newest:
+                parts.append(bearer.near)
+            before = bearer.past.chain[-1] if bearer.past.chain else -1
+            past = bearer.past.messages
+            if not past and before < bearer.batch.base:
+                past = await read_range(channel, stream, before + 1, bearer.batch.base)
+            parts.append(past)
+            size += sum(len(body) for _, body in past)
+            if size > limits.size or (bearer.time or limits.oldest) < limits.oldest:
+                return _joined(parts)
+        if not chain:
+            return _joined(parts)
+        chain, offsets = chain[:-AT_ONCE], chain[-AT_ONCE:]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(_fetch(channel, stream, at)) for at in reversed(offsets)]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        turn = [task.result() for task in tasks]
+
+
+class _Bearer(NamedTuple):
+    """A batch with a past."""
+
+    offset: int
+    batch: Batch
+    past: Past
+    near: list[Message]
+    """The messages from its base up to itself."""
+
+    @property
+    def time(self) -> int | None:
+        """When its last entry was appended."""
+        try:
+            return codec.unpack(self.batch.entries[-1][1]).time if self.batch.entries else None
+        except ValueError:
+            return None
+
+
+def _bearer(message: Message) -> _Bearer | None:
+    """The batch in a message, where it carries a past and can be trusted with it."""
+    offset, body = message
+    try:
+        batch = unpack_batch(body)
+    except ValueError:
+        return None
+    past = batch.past
+    if past is None or not batch.epoch or not batch.base < offset:
+        return None
+    return _Bearer(offset, batch, past, [])
+
+
+async def _fetch(channel: AbstractChannel, stream: str, at: int) -> _Bearer | None:
+    """The batch with a past that stands here, with what its writer did not know of."""
+    near = await read_range(channel, stream, max(0, at - NEAR), at)
+    bearer = _bearer(near[-1]) if near and near[-1][0] == at else None
+    if bearer is None:
+        return None
+    first = bearer.batch.base + 1
+    if near[0][0] > first:
+        near = await read_range(channel, stream, first, at)
+    return bearer._replace(near=[message for message in near if message[0] >= first])
+
+
+def _joined(parts: list[list[Message]]) -> list[Message]:
+    """Parts that were found from the end on, as one log."""
     log: list[Message] = []
-    for message in chain.from_iterable(reversed(parts)):
-        if not log or message[0] > log[-1][0]:
-            log.append(message)
+    for part in reversed(parts):
+        log += (message for message in part if not log or message[0] > log[-1][0])
     return log
 
 
@@ -118,28 +183,3 @@ def offset_of(message: DeliveredMessage) -> int:
     if not isinstance(offset, int):
         raise ValueError("a message without an offset: the queue is no stream")
     return offset
-
-
-async def _between(channel: AbstractChannel, stream: str, after: int, last: int) -> list[Message]:
-    if after >= last:
-        return []
-    return await read_range(channel, stream, after + 1, last)
-
-
-def _bearer(message: Message) -> tuple[int, Batch] | None:
-    """The batch in a message, where it carries a past and can be trusted with it."""
-    offset, body = message
-    try:
-        batch = unpack_batch(body)
-    except ValueError:
-        return None
-    if batch.past is None or not batch.epoch or not batch.chain <= batch.base < offset:
-        return None
-    return offset, batch
-
-
-def _time_of(batch: Batch, limits: Limits) -> int:
-    try:
-        return codec.unpack(batch.entries[-1][1]).time if batch.entries else limits.oldest
-    except ValueError:
-        return limits.oldest

@@ -26,6 +26,15 @@ MAX_ENTRY_BYTES = 1 << 20
 Word = Annotated[str, msgspec.Meta(max_length=40, pattern="^[a-z0-9]*$")]
 
 
+class Past(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What a batch carries along for those who come late, see `scan`."""
+
+    chain: list[int]
+    """Offsets of the last batches that carried one, rising."""
+    messages: list[tuple[int, bytes]]
+    """What stands from there up to `base`; empty where that is too big to be repeated."""
+
+
 class Batch(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One message in a bucket's stream (MessagePack)."""
 
@@ -38,10 +47,7 @@ class Batch(msgspec.Struct, array_like=True, frozen=True, gc=False):
     seq: int
     entries: list[tuple[str, bytes]]
     """(room, blob) each. None at all in a barrier."""
-    chain: int = -1
-    """Offset of the last batch that carried a past, see `scan`."""
-    past: list[tuple[int, bytes]] | None = None
-    """The messages from there up to `base`; empty where they are too big to be repeated."""
+    past: Past | None = None
 
 
 pack_batch = msgspec.msgpack.Encoder().encode

@@ -126,7 +126,7 @@ def main(words: list[str] | None = None) -> int:
     """Run the command; the exit code."""
     given = arguments(words)
     try:
-        from .client import ReplayError, Unreachable
+        from .client import ReplayError
     except ModuleNotFoundError as error:
         if error.name != "websockets":
             raise
@@ -139,10 +139,8 @@ def main(words: list[str] | None = None) -> int:
         return _say(f"{given.file}: {error}", BAD_INPUT)
     try:
         return asyncio.run(_replay(given, conversation))
-    except Unreachable as error:
-        return _say(str(error), BAD_INPUT)
     except ReplayError as error:
-        return _say(str(error), WRONG)
+        return _say(str(error), error.code)
     except KeyboardInterrupt:
         return INTERRUPTED
 

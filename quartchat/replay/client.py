@@ -36,9 +36,14 @@ _FINAL = {1003: "binary", 1008: "policy", 1009: "too big", 4401: "the session en
 class ReplayError(Exception):
     """Why the replay cannot go on, in one line."""
 
+    code = 1
+    """What the command ends with."""
+
 
 class Unreachable(ReplayError):
-    """Nobody answers at any of the addresses."""
+    """Nobody answers at any of the addresses, or nothing that is a chat."""
+
+    code = 2
 
 
 class User(msgspec.Struct, frozen=True):

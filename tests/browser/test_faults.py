@@ -119,6 +119,29 @@ async def test_a_page_without_its_broker_says_so_and_heals(
         assert await window.whole_conversation() == ["patience"]
 
 
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
+async def test_a_message_waits_visibly_while_the_broker_is_frozen(
+    kind: str, namespace: str, request: pytest.FixtureRequest, visitor: Visitor
+) -> None:
+    server = request.getfixturevalue(f"{kind}_server")
+    async with Instance(f"{server.url}?prefix={namespace}") as one:
+        await one.wait_ready()
+        window = await visitor()
+        await window.enter(one)
+        server.freeze()
+        try:
+            await window.say("through the ice")
+            await window.say("and after it")
+            await expect(window.banner).to_contain_text("Not connected", timeout=PATIENCE)
+            await expect(window.row("through the ice")).to_have_attribute("data-state", "sending")
+        finally:
+            server.thaw()
+        await window.has_sent("through the ice")
+        await window.has_sent("and after it")
+        await window.is_live()
+        assert await window.whole_conversation() == ["through the ice", "and after it"]
+
+
 async def test_a_refused_message_can_be_tried_again(alone: Instance, visitor: Visitor) -> None:
     window = await visitor()
     refuse = True

@@ -126,7 +126,7 @@ async def test_scrolling_up_loads_what_is_older_and_keeps_the_place(
 async def test_a_flood_leaves_a_bounded_page_and_loses_nothing(alone: Instance, visitor: Visitor) -> None:
     window = await visitor()
     await window.enter(alone, "flood")
-    texts = await fill(alone, "flood", 3000)
+    texts = await fill(alone, "flood", 1500)
     await expect(window.row(texts[-1])).to_be_in_viewport(timeout=PATIENCE)
     assert await window.rows.count() <= 401
     assert await window.whole_conversation() == texts

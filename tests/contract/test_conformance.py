@@ -19,6 +19,7 @@ from brokers.conformance import (
     Site,
 )
 from brokers.conformance.checks.faulty_links import healed
+from brokers.conformance.checks.faulty_servers import ServerChecks
 from tests.support.rabbitmq_server import RabbitMQServer
 from tests.support.redis_server import Persistence, RedisServer
 from tests.support.require import require
@@ -63,12 +64,10 @@ class TestRedisLink(OnRedis, LinkConformance):
     pass
 
 
-class OwnRedis(ServerConformance):
+class OwnRedis(ServerChecks):
     """A server of its own: it is killed, and some come back with less than they had."""
 
     persistence: ClassVar[Persistence]
-    # Costs a deadline, and what a server keeps on disk does not matter to it: once is enough.
-    test_frozen_and_thawed = None
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -82,9 +81,9 @@ class OwnRedis(ServerConformance):
         return server.url
 
 
-class TestRedisEverySecond(OwnRedis):
+# What a server keeps on disk does not matter to who freezes it: once is enough.
+class TestRedisEverySecond(OwnRedis, ServerConformance):
     persistence = "everysec"
-    test_frozen_and_thawed = ServerConformance.test_frozen_and_thawed
 
     async def test_durability(self, site: Site) -> None:
         await durability_is(site, Durability.CRASH)

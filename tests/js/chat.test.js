@@ -223,6 +223,27 @@ test('a frame too big for the server is not sent for ever', async () => {
   assert.deepEqual(pending(anna), ['huge:failed']);
 });
 
+test('a server without its broker is not passed off as a connection', async () => {
+  const clock = new Clock();
+  const server = new Server({ clock });
+  const anna = join(server, clock, 'anna');
+  await clock.run(500);
+  for (const socket of server.sockets) socket.raw({ type: 'status', connected: false });
+  await clock.run(100);
+  assert.equal(anna.trouble, true);
+  for (const socket of server.sockets) socket.raw({ type: 'status', connected: true });
+  await clock.run(100);
+  assert.equal(anna.trouble, false);
+  server.faults.unknown = 1;
+  anna.say('one');
+  await clock.run(100);
+  assert.equal(anna.trouble, true);
+  server.faults.unknown = 0;
+  await clock.run(1000);
+  assert.equal(anna.trouble, false);
+  assert.deepEqual(texts(anna), ['one']);
+});
+
 // The promise: whatever the link does, in the end every page shows the server's log, nothing twice, missing
 // or swapped, and each person's messages in the order of their writing.
 for (const [name, faults] of Object.entries({

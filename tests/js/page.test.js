@@ -1,6 +1,7 @@
 // The small pure parts of the page: people, rows, text, names.
 
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import { test } from 'node:test';
 import { newId } from '../../quartchat/static/core/ids.js';
 import { normal, problem } from '../../quartchat/static/core/names.js';
@@ -46,13 +47,13 @@ test('two people of one name are told apart', () => {
 });
 
 test('hues are spread', () => {
-  const hues = new Set(Array.from({ length: 500 }, () => hueOf(newId())));
+  const hues = new Set(Array.from({ length: 500 }, () => hueOf(newId(webcrypto))));
   assert.equal(hues.size, 24);
 });
 
 test('ids are what the server takes', () => {
-  assert.match(newId(), /^[A-Za-z0-9_-]{22}$/);
-  assert.notEqual(newId(), newId());
+  assert.match(newId(webcrypto), /^[A-Za-z0-9_-]{22}$/);
+  assert.notEqual(newId(webcrypto), newId(webcrypto));
 });
 
 const at = (id, time, from = 'a') => ({ key: id, id, user: user(from), time });

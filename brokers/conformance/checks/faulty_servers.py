@@ -77,6 +77,12 @@ class ServerChecks(Checks):
             assert len(set(each[room].keys)) == len(each[room].keys)
         await resumes_are_honest(two, room, log)
 
+
+class FreezeChecks(Checks):
+    """Give a fixture `server`. Apart, because it costs a deadline."""
+
+    slow: ClassVar[bool] = True
+
     async def test_frozen_and_thawed(self, site: Site, server: Server) -> None:
         one, two = await site.open(), await site.open()
         room, other = site.room(), site.room("other")

@@ -1,6 +1,7 @@
 // Who is here and who is typing. In rooms above 200 members the server sends only the count.
 
 const TYPING_SHOWN = 5000; // ms; a typing frame comes at most every 3 s from one person
+const LISTED = 200;
 export const TYPING_EVERY = 3000;
 
 export class Presence {
@@ -22,6 +23,8 @@ export class Presence {
       this.members.delete(id);
       this.typing.delete(id);
     }
+    // The lists are left out above 200 people; who is there when it shrinks again is told anew.
+    if (count > LISTED) this.members.clear();
     this.count = count ?? this.members.size;
   }
 
