@@ -72,6 +72,8 @@ def create_app(environ: Mapping[str, str]) -> Quart:
     async def failed(error: Exception) -> Answer:
         status = getattr(error, "code", None) or 500
         detail = getattr(error, "description", None) or "That should not happen; it was noted."
+        if status == 404:
+            detail = "There is nothing at this address."
         if not has_request_context():  # a handshake
             return Response(f"{detail}\n", status, content_type="text/plain; charset=utf-8")
         if request.path.startswith("/api/"):

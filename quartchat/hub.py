@@ -58,6 +58,8 @@ class Hub(Listener):
         self._presence_due: dict[str, asyncio.TimerHandle] = {}
         self._presence_told: dict[str, float] = {}
         self._heartbeat = 0.0
+        self._connected = True
+        """What members were told of the broker."""
         self._typed: dict[tuple[str, str], float] = {}
         self._dirty_rooms: dict[Room, None] = {}
         self._dirty_members: dict[Member, None] = {}
@@ -191,6 +193,8 @@ class Hub(Listener):
                 members=[User(i, name) for i, name in listed],
             )
         )
+        if not self._connected:
+            member.tell(protocol.frame("status", connected=False))
         if reason is None:
             member.pump()
         else:
@@ -325,6 +329,10 @@ class Hub(Listener):
     def _sweep(self, now: float, clock: float) -> None:
         for member in list(self.members):
             member.check(now, clock)
+        if self.broker.connected != self._connected:
+            self._connected = self.broker.connected
+            for room in self.rooms.values():
+                self._tell_room(room, protocol.frame("status", connected=self._connected))
         self.rates.sweep(now)
         self._typed = {who: at for who, at in self._typed.items() if now - at < TYPING_SECONDS}
         beat = now - self._heartbeat >= presence.HEARTBEAT_SECONDS

@@ -55,14 +55,16 @@ class Pages:
     async def home(self) -> Answer:
         return redirect("/chat/")
 
-    async def lobby(self, error: str | None = None, name: str = "", status: int = 200) -> Answer:
+    async def lobby(
+        self, error: str | None = None, name: str = "", status: int = 200, after: str | None = None
+    ) -> Answer:
         wanted = request.args.get("room")
         if wanted:
             try:
                 return redirect(f"/chat/{quote(names.room_name(wanted.strip()), safe='')}/", 303)
             except names.BadName as bad:
                 error, status = str(bad), 400
-        return await self._page("lobby.html", status, error=error, name=name)
+        return await self._page("lobby.html", status, error=error, name=name, next=local_path(after))
 
     async def room(self, room: str) -> Answer:
         try:
@@ -109,7 +111,7 @@ class Pages:
             except names.BadName as error:
                 if wants_json:
                     return await self._refused(400, str(error), True)
-                return await self.lobby(str(error), typed[:100], 400)
+                return await self.lobby(str(error), typed[:100], 400, form.get("next"))
         answer: Response | WerkzeugResponse
         if wants_json:
             answer = jsonify(id=session.user.id, name=session.user.name)

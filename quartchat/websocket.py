@@ -97,7 +97,9 @@ class Door:
         session = self._identities.load(cookie_of(headers.get("Cookie")))
         if session is not None and session.user.id in self._ended:
             session = None
-        if session is None and hub.settings.guests == "deny":
+        made_for = query.get("as")
+        somebody_else = made_for is not None and (session is None or session.user.id != made_for)
+        if session is None and not somebody_else and hub.settings.guests == "deny":
             raise Refusal(401, "Choose a name first.")
         if hub.draining:
             raise Refusal(503, "This instance is leaving.", **{"Retry-After": "1"})
@@ -109,8 +111,7 @@ class Door:
             expires=session.expires if session else float("inf"),
             subprotocol=protocol.SUBPROTOCOL if v1 else None,
         )
-        made_for = query.get("as")
-        if made_for is not None and (session is None or session.user.id != made_for):
+        if somebody_else:
             admission.close = Close(protocol.CLOSE_SESSION, "you are somebody else now, load the page again")
             return admission
         await self._place(admission, name, query.get("since") if v1 else None, self._history(v1))

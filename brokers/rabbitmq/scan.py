@@ -25,7 +25,7 @@ DIGEST_BYTES = 256 << 10
 """A bigger past is not carried but pointed to: big messages are read fast enough."""
 
 LOOKBACK = DIGEST + 64
-"""Messages that are read from the end to find the first one with a past."""
+"""Messages that are read from the end to find one with a past: other writers may come in between."""
 
 NEAR = 2
 """Messages that are read along with one with a past: its base mostly lies among them."""

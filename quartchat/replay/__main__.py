@@ -128,7 +128,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         from .client import ReplayError
     except ModuleNotFoundError as error:
-        if error.name != "websockets":
+        if (error.name or "").partition(".")[0] != "websockets":
             raise
         return _say("the package websockets is missing: pip install 'quartchat[replay]'", BAD_INPUT)
     try:

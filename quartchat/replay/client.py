@@ -333,7 +333,7 @@ def begin_session(sites: Sequence[str], name: str) -> str:
             continue
         if status == 303 and cookie:
             return cookie
-        trouble = ReplayError(f"{site} does not give sessions as QuartChat does: POST /session is {status}")
+        trouble = Unreachable(f"{site} does not give sessions as QuartChat does: POST /session is {status}")
         if status < 500:
             break
     raise trouble

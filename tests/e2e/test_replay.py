@@ -6,7 +6,6 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +80,8 @@ def texts(frames: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.fixture
-def server(request: pytest.FixtureRequest, broker_kind: str) -> Iterator[Any]:
-    """The broker's server; none for the memory broker."""
+def server(request: pytest.FixtureRequest, broker_kind: str) -> Any:
+    """The broker's server; None for the memory broker."""
     return None if broker_kind == "memory" else request.getfixturevalue(f"{broker_kind}_server")
 
 
@@ -250,35 +249,13 @@ async def test_a_chat_that_loses_what_it_acked_is_found_out(room: str, tmp_path:
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
-    [
-        ([], "required"),
-        (["nothing-there.txt"], "No such file"),
-        (["/"], "directory"),
-        (["README.md"], "neither an IRC log"),
-        (["tests"], "directory"),
-        (["FILE", "--url", "ftp://x"], "ftp://x"),
-        (["FILE", "--url", "127.0.0.1:8000"], "127.0.0.1:8000"),
-        (["FILE", "--url", "http://[::1"], "[::1"),
-        (["FILE", "--url", "http://x:port"], "x:port"),
-        (["FILE", "--room", "a/b"], "slash"),
-        (["FILE", "--room", ""], "empty"),
-        (["FILE", "--speed", "0"], "speed"),
-        (["FILE", "--speed", "fast"], "speed"),
-        (["FILE", "--speed", "nan"], "speed"),
-        (["FILE", "--in-flight", "0"], "in-flight"),
-        (["FILE", "--what"], "--what"),
-        (["FILE", "--url", "CLOSED"], "cannot reach"),
-        (["FILE", "--url", "http://nobody.invalid"], "cannot reach"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    [([], "required"), (["nothing.txt"], "No such file"), (["FILE"], "cannot reach")],
+    ids=["nothing", "no file", "nobody there"],
 )
 async def test_bad_input_is_one_line(three_lines: Path, words: list[str], complaint: str) -> None:
-    closed = f"http://127.0.0.1:{free_port()}"
-    given = [{"FILE": str(three_lines), "CLOSED": closed}.get(word, word) for word in words]
-    if words and "--url" not in given:
-        given += ["--url", closed]
-    if words and "--room" not in given:
-        given += ["--room", "r"]
+    given = [str(three_lines) if word == "FILE" else word for word in words]
+    if words:
+        given += ["--room", "r", "--url", f"http://127.0.0.1:{free_port()}"]
     ended = await replay(*given)
     assert ended.code == 2, ended
     assert complaint in ended.errors

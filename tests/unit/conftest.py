@@ -6,11 +6,17 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.unit.clock import ClockLoop
 
 if TYPE_CHECKING:
     from tests.unit.doubles import World
+
+# Machines differ in speed; more examples: --hypothesis-profile=long.
+settings.register_profile("unit", max_examples=60, deadline=None)
+settings.register_profile("long", max_examples=2000, deadline=None)
+settings.load_profile("unit")
 
 # They judge with plain asserts, but are no test modules themselves.
 pytest.register_assert_rewrite("tests.unit.doubles")

@@ -81,9 +81,3 @@ async def test_nothing_is_written_after_the_close_but_what_came_before_arrives(s
     assert server.texts == ["before"]
     assert server.closed == [(1012, "leaving")]
 
-
-async def test_ready_made_events_of_a_dead_connection_end_quietly_when_cancelled(server: Server):
-    server.gate.clear()
-    server.wire.write(text_frame(b"x") * 100)
-    await settled()
-    assert server.events == []

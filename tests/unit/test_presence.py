@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from quartchat import presence
@@ -184,7 +184,6 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(steps, max_size=60))
 def test_a_page_that_applies_the_changes_always_knows_who_is_here(script):
     room, page, now, sockets = Presence("me"), Client(), 0.0, dict.fromkeys("abcd", 0)

@@ -1,0 +1,177 @@
+"""From a URL to a broker."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+
+import brokers
+from brokers import BrokerConfigError, Window, connect, registry
+from brokers.memory import MemoryBroker
+from tests.unit.doubles import ScriptedBroker
+
+
+class Pigeons(ScriptedBroker):
+    """A broker of another project."""
+
+    def __init__(self, url: str, *, window: Window | None = None) -> None:
+        super().__init__(window=window)
+        self.url = url
+
+
+NOT_A_BROKER = object()
+
+
+def refusal(url: str) -> str:
+    with pytest.raises(BrokerConfigError) as caught:
+        connect(url)
+    text = str(caught.value)
+    assert text.splitlines() == [text]
+    return text
+
+
+@pytest.fixture
+def extended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entry points as an installed package would have them."""
+
+    def entry_points(*, group: str) -> list[EntryPoint]:
+        found = {
+            "pigeon": f"{__name__}:Pigeons",
+            "stone": f"{__name__}:NOT_A_BROKER",
+            "ghost": f"{__name__}:nothing_here",
+            "absent": "a_package_that_is_not_there:Broker",
+            "redis": f"{__name__}:Pigeons",
+        }
+        assert group == "quartchat.brokers"
+        return [EntryPoint(name, value, group) for name, value in found.items()]
+
+    monkeypatch.setattr(registry.metadata, "entry_points", entry_points)
+    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or _self())
+
+
+def _self() -> object:
+    import types
+
+    module = types.ModuleType(__name__)
+    module.__dict__.update(globals())
+    return module
+
+
+@pytest.mark.parametrize("url", ["memory://", "memory:", "memory:///", "MEMORY://"])
+def test_memory_needs_nothing(url):
+    assert isinstance(connect(url), MemoryBroker)
+
+
+def test_the_window_is_passed_on():
+    assert connect("memory://", window=Window(5, 6.0)).window == Window(5, 6.0)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("redis://host", "RedisBroker"),
+        ("rediss://host", "RedisBroker"),
+        ("unix:///run/redis.sock", "RedisBroker"),
+        ("amqp://host", "RabbitMQBroker"),
+        ("amqps://host", "RabbitMQBroker"),
+    ],
+)
+def test_each_scheme_has_its_broker_and_nothing_is_connected(url, name):
+    broker = connect(url)
+    assert type(broker).__name__ == name
+    assert not broker.connected
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", " ", "memory", "://", "//host", "http://host", "kafka://host", "redis:host", "redis", "\x00://", "mem ory://", "[", "http://["],
+)
+def test_a_url_that_no_broker_takes_is_refused(url):
+    if url.startswith("redis:"):
+        pytest.skip("the library's own business")
+    refusal(url)
+
+
+def test_an_unknown_scheme_is_named_with_all_that_are_known(extended):
+    text = refusal("kafka://host")
+    assert "'kafka'" in text
+    for scheme in ("memory://", "redis://", "rediss://", "unix://", "amqp://", "amqps://", "pigeon://"):
+        assert scheme in text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "kafka://user:hush@host/0?password=hush",
+        "//user:hush@host",
+        "memory://user:hush@host",
+        "memory:///hush",
+        "redis://user:hush@host:port",
+        "redis://user:hush@host:99999",
+        "redis://user:hush/hush@host",
+        "redis://:hush＃@host",
+        "redis://:hush@host?buckets=hush",
+        "amqp://user:hush@host:port",
+        "amqp://user:hush/hush@host",
+        "amqp://user:hush＃@host",
+        "amqp://user:hush@host?buckets=x",
+        "http://user:hush@[::1",
+    ],
+)
+def test_no_password_is_in_what_is_said(url):
+    try:
+        connect(url)
+    except BrokerConfigError as error:
+        assert "hush" not in str(error)
+        assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "driver", "package", "extra"),
+    [
+        ("redis", "redis", "brokers.redis", "redis"),
+        ("rediss", "redis", "brokers.redis", "redis"),
+        ("unix", "redis", "brokers.redis", "redis"),
+        ("amqp", "aio_pika", "brokers.rabbitmq", "rabbitmq"),
+        ("amqps", "aiormq", "brokers.rabbitmq", "rabbitmq"),
+    ],
+)
+def test_a_missing_driver_is_told_with_the_command_that_installs_it(
+    monkeypatch, scheme, driver, package, extra
+):
+    for name in list(sys.modules):
+        if name.split(".")[0] in ("aio_pika", "aiormq", "redis") or name.startswith(package):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(brokers, package.partition(".")[2], raising=False)
+    monkeypatch.setitem(sys.modules, driver, None)
+    text = refusal(f"{scheme}://user:hush@host")
+    assert f"pip install 'quartchat[{extra}]'" in text
+    assert repr(driver) in text
+    assert "hush" not in text
+
+
+def test_a_broker_of_another_project_is_found_by_its_entry_point(extended):
+    broker = connect("pigeon://loft", window=Window(7))
+    assert isinstance(broker, ScriptedBroker)
+    assert (broker.url, broker.window) == ("pigeon://loft", Window(7))
+    assert "pigeon" in registry.schemes()
+
+
+def test_nobody_takes_the_place_of_a_built_in_one(extended):
+    assert not isinstance(connect("redis://host"), ScriptedBroker)
+
+
+def test_an_entry_point_that_is_no_broker_is_refused(extended):
+    assert "stone" in refusal("stone://x")
+
+
+@pytest.mark.parametrize("scheme", ["ghost", "absent"])
+def test_an_entry_point_that_cannot_be_loaded_is_refused_in_one_line(extended, scheme):
+    assert scheme in refusal(f"{scheme}://x")
+
+
+def test_all_schemes_are_listed_once_and_in_order():
+    assert registry.schemes() == sorted(set(registry.schemes()))
+    assert {"amqp", "amqps", "memory", "redis", "rediss", "unix"} <= set(registry.schemes())
