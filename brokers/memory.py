@@ -127,8 +127,8 @@ class MemoryBroker(Broker):
     def __init__(self, url: str = "memory://", *, window: Window | None = None) -> None:
         super().__init__(url, window=window)
         parts = urlsplit(url)
-        if parts.netloc or parts.path not in ("", "/"):
-            raise BrokerConfigError("memory:// takes no address")
+        if parts.netloc or parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise BrokerConfigError("memory:// takes no address and no options")
         self._logs: dict[str, RoomLog] = {}
         self._followed: set[str] = set()
         self._waiting: list[Append] = []

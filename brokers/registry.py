@@ -62,7 +62,12 @@ def _implementation(scheme: str) -> type[Broker]:
         if not points:
             known = ", ".join(f"{name}://" for name in schemes())
             raise BrokerConfigError(f"no broker for {scheme or 'a URL without scheme'!r}; known: {known}")
-        found = points[0].load()
+        try:
+            found = points[0].load()
+        except (ImportError, AttributeError) as error:
+            raise BrokerConfigError(
+                f"{scheme}:// is registered by another package, but cannot be loaded: {error}"
+            ) from None
     if not (isinstance(found, type) and issubclass(found, Broker)):
         raise BrokerConfigError(f"what is registered for {scheme}:// is not a brokers.Broker")
     return found

@@ -13,7 +13,8 @@ class Counters(msgspec.Struct):
     """Handshakes, by HTTP status."""
     closed: dict[int, int] = {}
     """Connections that this side ended, by close code."""
-    received: int = 0
+    rejected: int = 0
+    """Entries from the broker that this program did not write."""
     deliveries: int = 0
     """Messages written to members that were up to date."""
     acks: int = 0

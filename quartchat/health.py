@@ -82,7 +82,7 @@ class _Collector:
             "deliveries": ("Messages written to members that were up to date.", counters.deliveries),
             "rejected_entries": (
                 "Entries from the broker that were not ours.",
-                sum(room.rejected for room in hub.rooms.values()),
+                counters.rejected,
             ),
         }
         for name, (text, value) in totals.items():

@@ -107,7 +107,7 @@ class Hub(Listener):
         """
         room = self.rooms.get(name)
         if room is None:
-            room = self.rooms[name] = Room(name, self.broker)
+            room = self.rooms[name] = Room(name, self.broker, self._rejected)
             self._presence[name] = Presence(self.instance)
             self._following[name] = self.spawn(self._follow(room))
         room.holds += 1
@@ -154,7 +154,7 @@ class Hub(Listener):
                 return lines, True
         page: Page = await self.broker.read(name, after=after, before=before, limit=limit)
         # A room of its own, so that what came out of the broker is checked and formed in one place only.
-        shelf = Room(name, self.broker)
+        shelf = Room(name, self.broker, self._rejected)
         shelf.restart(Tail("", page.entries, True), None)
         return shelf.between(None, None, len(shelf.lines)) or [], page.complete
 
@@ -252,6 +252,9 @@ class Hub(Listener):
     def answered(self) -> None:
         """A member's send got its answer."""
         self._answered.set()
+
+    def _rejected(self) -> None:
+        self.counters.rejected += 1
 
     # Writing ----------------------------------------------------------------------------------------------
 

@@ -121,6 +121,8 @@ def _why(text: str) -> Malformed:
         return Malformed("bad_request", "not a JSON object")
     if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
         return Malformed("bad_request", "a frame is a JSON object with a type")
+    if frame["type"] in ("typing", "ping", "pong"):
+        return Malformed("bad_request", "a frame is valid JSON, its numbers finite and its text whole")
     if frame["type"] != "send":
         return Malformed("unknown_type", "no such type of frame")
     sent = frame.get("id")

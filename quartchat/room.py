@@ -8,7 +8,7 @@ that a cursor from before a reset cannot point at something else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -58,8 +58,9 @@ class _Late(Exception):
 class Room:
     """The ring and the members of one followed room."""
 
-    def __init__(self, name: str, broker: Broker) -> None:
+    def __init__(self, name: str, broker: Broker, on_reject: Callable[[], None] = lambda: None) -> None:
         self.name = name
+        self._on_reject = on_reject
         self.lines: list[Line] = []
         self.base = 0
         self.members: dict[Member, None] = {}
@@ -140,6 +141,7 @@ class Room:
             message = protocol.load(entry.key, entry.data)
         except ValueError:
             self.rejected += 1
+            self._on_reject()
             return Line(entry.position, entry.time, plain=b"")
         frame = protocol.message_frame(entry.position, prev, message)
         return Line(entry.position, entry.time, message, prev, frame)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from functools import partial
@@ -22,25 +21,19 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from .. import codec
 from ..base import (
-    APPEND_DEADLINE,
     Append,
-    Appended,
     Entry,
     Listener,
-    Outcome,
     Page,
     Reason,
     Tail,
     Window,
 )
-from ..errors import Conflict, Refused, Unknown
-from .history import OVERHEAD, History, Verdict
+from .history import History
+from .line import Flight, Line
 from .link import ANSWER, Link, Trouble, ask, outcome_of
 from .scan import Limits, offset_of, read_back
 from .wire import (
-    MAX_BATCH_BYTES,
-    MAX_BATCH_ENTRIES,
-    MAX_ENTRY_BYTES,
     Batch,
     Options,
     pack_batch,
@@ -59,28 +52,10 @@ LATE = 2.5
 SILENT = 3.0
 """Seconds without a message after which the end of the stream is looked up: a deaf tail is found in ten."""
 
-MAX_WAITING = 50_000
-"""Appends in line; beyond that they end `Unknown` at once instead of in eight seconds."""
-
 CLOCKS = 3_600_000
 """Milliseconds by which the clocks of two processes may differ where it is about what is too old."""
 
 Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
-
-
-class Flight:
-    """The one batch that is under way."""
-
-    __slots__ = ("confirmed", "seen", "seq", "slots", "timer", "verdict")
-
-    def __init__(self, seq: int, slots: list[list[Append]]) -> None:
-        self.seq = seq
-        self.slots = slots
-        """For each entry, the appends that wait for it: more than one where a key was repeated."""
-        self.confirmed = False
-        self.seen = False
-        self.verdict: Verdict | None = None
-        self.timer: asyncio.TimerHandle | None = None
 
 
 class Bucket:
@@ -127,26 +102,14 @@ class Bucket:
         self._looking = False
         self._unacked = 0
         self._fresh: dict[str, list[Entry]] = {}
-        self._waiting: deque[Append] = deque()
-        self._flight: Flight | None = None
-        self._alarm: asyncio.TimerHandle | None = None
+        self._line = Line(self._context, self._schedule)
         self._scheduled = False
 
     # What the broker asks
 
     def submit(self, append: Append) -> None:
         """Put an entry in line."""
-        if len(append.data) + len(append.key) > MAX_ENTRY_BYTES:
-            append.done(Refused(f"an entry takes at most {MAX_ENTRY_BYTES} bytes"))
-        elif len(self._waiting) >= MAX_WAITING:
-            append.done(Unknown("too many appends wait for the server"))
-        else:
-            append.deadline = self._loop.time() + APPEND_DEADLINE
-            self._waiting.append(append)
-            if self._alarm is None:
-                self._set_alarm(append.deadline)
-            if self._flight is None:
-                self._schedule()
+        self._line.submit(append)
 
     def follow(self, room: str) -> Tail:
         """Hear the room from this tail on. Only while alive."""
@@ -175,12 +138,7 @@ class Bucket:
 
     def close(self) -> None:
         """Everything in line ends `Unknown`."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-        if self._flight is not None:
-            self._return_to_line(self._flight)
-        while self._waiting:
-            self._waiting.popleft().done(Unknown("the broker was closed"))
+        self._line.close()
 
     # The tail
 
@@ -200,7 +158,7 @@ class Bucket:
                 await asyncio.wait({self._broken}, timeout=SILENT)
                 if self._broken.done():
                     reason = self._broken.result()
-                    if self._flight is not None and not link.lost.done():
+                    if self._line.flight is not None and not link.lost.done():
                         await doubt()
                     raise Trouble(reason)
                 if self._history.last == last and not link.blocked:
@@ -351,7 +309,7 @@ class Bucket:
         found = history.feed(offset, body)
         if found is not None:
             batch, verdict = found
-            flight = self._flight
+            flight = self._line.flight
             if batch.who == self._who and flight is not None and batch.seq == flight.seq:
                 flight.seen, flight.verdict = True, verdict
                 self._schedule()
@@ -378,10 +336,10 @@ class Bucket:
             # What came while we were away and has left the window already is not there any more.
             if len(entries) > self._window.entries:
                 self._begin_again(room, "trimmed")
-        flight = self._flight
+        flight = self._line.flight
         if flight is not None and not flight.seen:
             # The barrier stands behind where it could have been: it never will be.
-            self._return_to_line(flight)
+            self._line.turn_back()
         elif flight is not None:
             flight.confirmed = True
         self._schedule()
@@ -400,15 +358,15 @@ class Bucket:
             self._lost, self._old_epoch = reason, self._history.epoch
         self._fresh.clear()
         self._history = self._begin()
-        if self._flight is not None:
-            self._flight.seen = False
+        if self._line.flight is not None:
+            self._line.flight.seen = False
 
     def _break(self, channel: AbstractChannel | None, reason: str) -> None:
         if channel is self._channel and not self._broken.done():
             self.alive.clear()
             self._broken.set_result(reason)
 
-    # The line of appends
+    # One turn of the loop
 
     def _schedule(self) -> None:
         # One turn of the loop gathers what its other callbacks submit, and what came in together.
@@ -425,37 +383,27 @@ class Bucket:
                 room, entries = fresh.popitem()
                 if room in self.followed:
                     self._listener.entries(room, entries)
-        if self._flight is not None and self._flight.confirmed and self._flight.seen:
-            self._land(self._flight)
-        if self._waiting and self._flight is None and self.alive.is_set():
-            self._take_off()
+        flight = self._line.flight
+        if flight is not None and flight.confirmed and flight.seen:
+            self._line.land(self._history)
+        if self._line.flight is None and self.alive.is_set() and self._channel is not None:
+            self._send(self._channel)
 
-    def _take_off(self) -> None:
-        """Send all that waits, or as much as fits, as one batch."""
-        history, size = self._history, 0
-        entries: list[tuple[str, bytes]] = []
-        slots: list[list[Append]] = []
-        here: dict[tuple[str, str], list[Append]] = {}
-        while self._waiting and len(slots) < MAX_BATCH_ENTRIES and size < MAX_BATCH_BYTES:
-            append = self._waiting.popleft()
-            pair = append.room, append.key
-            known = history.find(*pair)
-            if known is not None:
-                append.done(_known(append, known))
-            elif pair in here:
-                here[pair].append(append)
-            else:
-                blob = codec.pack(append.key, append.digest, append.time, append.data)
-                entries.append((append.room, blob))
-                here[pair] = [append]
-                slots.append(here[pair])
-                size += len(blob) + OVERHEAD
-        channel = self._channel
-        if not entries or channel is None:
+    def _send(self, channel: AbstractChannel) -> None:
+        """Send what waits as one batch."""
+        history = self._history
+        flight = self._line.take_off(history, self._seq + 1)
+        if flight is None:
             return
-        self._seq += 1
-        flight = self._flight = Flight(self._seq, slots)
-        batch = Batch(history.epoch or "", history.last, self._who, flight.seq, entries, history.past())
+        self._seq = flight.seq
+        batch = Batch(
+            history.epoch or "",
+            history.last,
+            self._who,
+            flight.seq,
+            flight.entries,
+            history.past(),
+        )
         self._watch(channel, flight)
         task = self._spawn(self._publish(channel, batch))
         task.add_done_callback(partial(self._on_confirm, channel, flight), context=self._context)
@@ -488,74 +436,6 @@ class Bucket:
         flight.confirmed = True
         if flight.seen:
             self._schedule()
-
-    def _land(self, flight: Flight) -> None:
-        """The batch is confirmed, and was seen in the log: answer."""
-        if flight.verdict is None:
-            self._return_to_line(flight)
-            return
-        self._close_flight(flight)
-        again: list[Append] = []
-        for slot, stored in zip(flight.slots, flight.verdict, strict=True):
-            if stored is not None and slot:
-                slot.pop(0).done(Appended(stored.position, False))
-            for append in slot:
-                known = stored or self._history.find(append.room, append.key)
-                if known is None:
-                    again.append(append)  # the copy has left the window in the meantime
-                else:
-                    append.done(_known(append, known))
-        self._waiting.extendleft(reversed(again))
-
-    def _return_to_line(self, flight: Flight) -> None:
-        self._close_flight(flight)
-        self._waiting.extendleft(reversed(_left_of(flight)))
-
-    def _close_flight(self, flight: Flight) -> None:
-        self._flight = None
-        if flight.timer is not None:
-            flight.timer.cancel()
-
-    def _set_alarm(self, when: float) -> None:
-        self._alarm = self._loop.call_at(when, self._expire, context=self._context)
-
-    def _expire(self) -> None:
-        """Answer `Unknown` where it is time to, and to all that wait behind such a one in its room."""
-        self._alarm = None
-        now, dead, late = self._loop.time(), set[str](), list[Append]()
-
-        def keep(append: Append) -> bool:
-            if append.deadline > now and append.room not in dead:
-                return True
-            dead.add(append.room)
-            late.append(append)
-            return False
-
-        flight = self._flight
-        if flight is not None:
-            for slot in flight.slots:
-                slot[:] = filter(keep, slot)
-        self._waiting = deque(filter(keep, self._waiting))
-        left = _left_of(flight) if flight is not None else []
-        left += self._waiting
-        if left:
-            self._set_alarm(min(append.deadline for append in left))
-        for append in late:
-            append.done(Unknown("no answer from RabbitMQ in time"))
-
-
-def _known(append: Append, known: Entry) -> Outcome:
-    if append.digest == known.digest:
-        return Appended(known.position, True)
-    return Conflict("this key was used for another entry")
-
-
-def _left_of(flight: Flight) -> list[Append]:
-    """The appends of a flight that have no answer, in the order in which they came.
-
-    A repeated key moves up to its first copy: they are one entry, so nothing overtakes anything.
-    """
-    return [append for slot in flight.slots for append in slot]
 
 
 async def _part(channel: AbstractChannel) -> None:

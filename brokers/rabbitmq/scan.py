@@ -83,9 +83,7 @@ async def read_range(
     return sorted(found)
 
 
-async def read_back(
-    channel: AbstractChannel, stream: str, end: int, limits: Limits
-) -> list[Message] | None:
+async def read_back(channel: AbstractChannel, stream: str, end: int, limits: Limits) -> list[Message] | None:
     """The messages up to `end`, oldest first; None where only reading all of them can tell."""
     if end < LOOKBACK:
         return None

@@ -98,9 +98,7 @@ async def test_a_stream_that_was_made_again_while_we_were_away(
 
 
 @pytest.mark.slow
-async def test_kill_9_loses_nothing_that_was_acked(
-    site: Site, rabbitmq_server: RabbitMQServer
-) -> None:
+async def test_kill_9_loses_nothing_that_was_acked(site: Site, rabbitmq_server: RabbitMQServer) -> None:
     one, two, room = await site.open(), await site.open(), site.room()
     await asyncio.gather(one.follow(room), two.follow(room))
     await one.append(room, "first")
@@ -230,9 +228,7 @@ async def test_a_wrong_password_is_told_without_it(
     assert "hunter2" not in caplog.text
 
 
-async def test_what_others_write_into_our_stream(
-    site: Site, rabbitmq_url: str, options: Options
-) -> None:
+async def test_what_others_write_into_our_stream(site: Site, rabbitmq_url: str, options: Options) -> None:
     one, room = await site.open(), site.room()
     await one.follow(room)
     await one.append(room, "k1")

@@ -48,6 +48,8 @@ NOW_MS = 1_900_000_000_000
 class WireDouble:
     """A client's socket. While `stuck`, everything stays in its buffer until `take`."""
 
+    high = HIGH_WATER
+
     def __init__(self) -> None:
         self.writes: list[bytes] = []
         self.stuck = False
@@ -65,7 +67,7 @@ class WireDouble:
         if self.stuck:
             self._buffer += len(frames)
             self.peak = max(self.peak, self._buffer)
-            if self._buffer > HIGH_WATER:
+            if self._buffer > self.high:
                 self._drained.clear()
 
     def buffered(self) -> int:
@@ -82,7 +84,7 @@ class WireDouble:
     def take(self, size: int | None = None) -> None:
         """The client reads so many bytes, or all. Like asyncio, `drained` waits for a quarter of the mark."""
         self._buffer -= self._buffer if size is None else min(size, self._buffer)
-        if self._buffer <= HIGH_WATER // 4:
+        if self._buffer <= self.high // 4:
             self._drained.set()
 
     @property

@@ -130,7 +130,7 @@ class LogAgainstList(RuleBasedStateMachine):
 
 
 TestLogAgainstList = LogAgainstList.TestCase
-TestLogAgainstList.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestLogAgainstList.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 
 def test_what_is_too_old_leaves_the_log_with_its_id(monkeypatch):
