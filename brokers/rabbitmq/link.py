@@ -18,6 +18,12 @@ from aiormq.connection import TCPTransportFactory, TLSTransportFactory, Transpor
 
 log = logging.getLogger("brokers.rabbitmq")
 
+# The driver logs a traceback for each lost link and a warning for each call that was cut short. We own the
+# reconnect and tell it in one line; a fault in our own callbacks ("aiormq.channel", ERROR) is still shown.
+for _name, _level in (("aiormq.connection", logging.CRITICAL), ("aiormq.channel", logging.ERROR)):
+    if logging.getLogger(_name).level == logging.NOTSET:
+        logging.getLogger(_name).setLevel(_level)
+
 T = TypeVar("T")
 
 ANSWER = 3.0

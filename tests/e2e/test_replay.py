@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 import sys
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import async_playwright
 
 from quartchat.replay.conversation import Conversation, parse, pieces
+from tests.browser.chat_page import ChatPage
+from tests.browser.conftest import FLAGS
 from tests.e2e.made_up import LINES, SPEAKERS, as_file
 from tests.e2e.people import Listener, read_all
 from tests.e2e.places import FULL, instances
 from tests.support.client import ChatClient
 from tests.support.instance import CHECKOUT, Instance
 from tests.support.ports import free_port
+from tests.support.waiting import until
 
 DATA = CHECKOUT.parent / "shared" / "data"
 """Real conversations, where somebody put them beside the checkout; docs/replay.md says which."""
 
-PAIRS = None if FULL else 400
-"""Rows of the questions and answers that are replayed; all of them take minutes."""
-
 REAL = [
-    # file, messages, people
-    ("irc-2007-06-04.txt", 1377, 152),
-    ("irc-2008-04-27.txt", 1939, 179),
-    ("korean-chat.csv", 8000, 40),
+    # file, messages, people, and the rows that are replayed where not everything is wanted
+    ("irc-2007-06-04.txt", 1377, 152, None),
+    ("irc-2008-04-27.txt", 1939, 179, 500),
+    ("korean-chat.csv", 8000, 40, 250),
 ]
 
 real = pytest.mark.skipif(not DATA.is_dir(), reason="no real conversations beside the checkout")
@@ -85,8 +89,41 @@ def server(request: pytest.FixtureRequest, broker_kind: str) -> Any:
     return None if broker_kind == "memory" else request.getfixturevalue(f"{broker_kind}_server")
 
 
+@asynccontextmanager
+async def window_on(place: Instance, room: str) -> AsyncIterator[ChatPage]:
+    """Somebody who reads along in a browser, from the start."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("Chromium is missing") if not os.environ.get("CI") else pytest.fail("no Chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        window = ChatPage(await browser.new_page())
+        await window.enter(place, room)
+        yield window
+        await browser.close()
+
+
+async def read_in(window: ChatPage, last: str) -> list[str]:
+    """All that stands on the page, once the last message does."""
+
+    async def there() -> bool:
+        return bool(await window.log.evaluate(LAST_TEXT) == last)
+
+    await until(there, 30, "the last message is on the page")
+    return await window.whole_conversation()
+
+
+LAST_TEXT = "log => [...log.querySelectorAll('.row[data-position] .text')].at(-1)?.textContent"
+
+
 async def go_through_it(
-    path: Path, conversation: Conversation, broker_url: str, server: Any, room: str
+    path: Path,
+    conversation: Conversation,
+    broker_url: str,
+    server: Any,
+    room: str,
+    *,
+    browser: bool,
 ) -> None:
     """Replay a file with everything that may happen on the way, and compare what everybody has."""
     wanted = expected(conversation)
@@ -97,6 +134,8 @@ async def go_through_it(
         for number in range(len(sites)):
             mine = sites[number:] + sites[:number]
             observers.append(await stack.enter_async_context(Listener(mine, room)))
+        # On the instance that is killed: this page has to come back, too.
+        window = await stack.enter_async_context(window_on(places[0], room)) if browser else None
         words = [str(path), "--room", room, "--speed", "max", "--verify"]
         for site in sites:
             words += ["--url", site]
@@ -129,6 +168,8 @@ async def go_through_it(
             assert texts(await read_all(place, room)) == wanted
         async with ChatClient(places[-1], room, history=len(wanted) + 1) as late:
             await late.wait_texts(wanted, 60)
+        if window is not None:
+            assert await read_in(window, wanted[-1]) == wanted
         summary = ended.summary
         assert summary["lines"] == len(conversation.lines)
         assert summary["speakers"] == len(conversation.speakers)
@@ -147,12 +188,12 @@ async def test_a_conversation_survives_everything(
     conversation = parse(path.read_bytes())
     assert len(conversation.lines) == LINES
     assert len(conversation.speakers) == SPEAKERS
-    await go_through_it(path, conversation, broker_url, server, room)
+    await go_through_it(path, conversation, broker_url, server, room, browser=True)
 
 
 @real
 @pytest.mark.timeout(600 if FULL else 240)
-@pytest.mark.parametrize(("name", "messages", "people"), REAL, ids=[row[0] for row in REAL])
+@pytest.mark.parametrize(("name", "messages", "people", "rows"), REAL, ids=[row[0] for row in REAL])
 async def test_a_real_conversation_survives_everything(
     broker_url: str,
     server: Any,
@@ -161,17 +202,17 @@ async def test_a_real_conversation_survives_everything(
     name: str,
     messages: int,
     people: int,
+    rows: int | None,
 ) -> None:
     path = DATA / name
     conversation = parse(path.read_bytes())
     assert len(conversation.lines) == messages
     assert len(conversation.speakers) == people
-    if name.endswith(".csv") and PAIRS is not None:
-        rows = path.read_text(encoding="utf-8").split("\n")[: PAIRS + 1]
+    if rows is not None and not FULL:
         path = tmp_path / name
-        path.write_text("\n".join(rows), encoding="utf-8")
+        path.write_text("\n".join((DATA / name).read_text().split("\n")[: rows + 1]))
         conversation = parse(path.read_bytes())
-    await go_through_it(path, conversation, broker_url, server, room)
+    await go_through_it(path, conversation, broker_url, server, room, browser=FULL)
 
 
 # The command --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from tests.unit.clock import ClockLoop
 
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from tests.unit.doubles import World
 
 # Machines differ in speed; more examples: --hypothesis-profile=long.
-settings.register_profile("unit", max_examples=60, deadline=None)
-settings.register_profile("long", max_examples=2000, deadline=None)
+PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink]
+settings.register_profile("unit", max_examples=60, deadline=None, phases=PHASES, report_multiple_bugs=False)
+settings.register_profile("long", settings.get_profile("unit"), max_examples=2000)
 settings.load_profile("unit")
 
 # They judge with plain asserts, but are no test modules themselves.

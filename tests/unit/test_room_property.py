@@ -243,7 +243,7 @@ class Play:
         numbers = [self.place[line.position] for line in found.lines]
         (log,) = {id(log): log for log, _ in numbers}.values()
         assert log is self.broker.log() or self.broker.lagging
-        expected = [e.position for e in log.entries[numbers[0][1] - 1 : numbers[-1][1]] if e.position not in self.junk]
+        expected = [entry.position for entry in log.entries[numbers[0][1] - 1 : numbers[-1][1]]]
         assert [line.position for line in found.lines] == expected, "a hole in the ring"
         for number, line in enumerate(found.lines, found.base):
             assert found._index[line.position] == number
