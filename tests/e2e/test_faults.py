@@ -169,6 +169,8 @@ async def test_a_log_that_went_back_in_time_is_noticed(room: str) -> None:
                 await asyncio.to_thread(server.save)
                 for number in range(3, 6):
                     await client.say(f"m{number}")
+                # An ack may come before the message itself.
+                await client.wait(lambda: len(client.messages) == 6, what="6 messages")
                 positions = [message["position"] for message in client.messages]
                 server.kill()
                 await asyncio.to_thread(server.start)
