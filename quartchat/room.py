@@ -74,6 +74,8 @@ class Room:
         self._log_top = ""
         self._told: str | None = None
         """Position of the newest message."""
+        self._skipped = False
+        """The newest entry is not ours, so the next message cannot name it."""
         self._before: str | None = None
         """A position known to stand right before the ring."""
         self._complete = False
@@ -106,6 +108,7 @@ class Room:
         self._index.clear()
         self._refused.clear()
         self._told = self._before = None
+        self._skipped = False
         self._log_top = tail.top
         self._complete = tail.complete
         self._extend(tail.entries)
@@ -126,11 +129,11 @@ class Room:
         if not self.lines:
             self._before = None
         for entry in entries:
-            skipped = bool(self.lines) and self.lines[-1].message is None
-            line = self._line(entry, self._told if skipped else entry.prev)
+            line = self._line(entry, self._told if self._skipped else entry.prev)
             self._index[line.position] = self.end
             self.lines.append(line)
             self._log_top = line.position
+            self._skipped = line.message is None
             if line.message is not None:
                 self._told = line.position
         if self.lines and self._before is None and self.lines[0].message is not None:
@@ -182,7 +185,9 @@ class Room:
         for member in list(self.members):
             if member.behind or member.cursor == end:
                 continue
-            if member.cursor != start:  # joined between an entry's coming and this turn's writing
+            if member.cursor != start or start < self.base:
+                # It joined between an entry's coming and this turn's writing; or lines were too old by our
+                # clock before they were written, and it has to be told.
                 member.pump()
                 continue
             data = joined.get(member.v1)
@@ -287,13 +292,14 @@ class Room:
                         self._refused[since] = page.reason
                     return page.reason
                 return None  # the window moved on over what was read
-            for entry in page.entries:
-                if entry.position in self._index:
-                    if self._index[entry.position] != self.base:
-                        raise Unavailable("the room's log does not fit what came down its tail")
-                    self._prepend(missing, since)
-                    return None
-                missing.append(entry)
+            missing += page.entries
+            # Looked for in all that was read: the ring may have got its first line while we read on.
+            meets = next((at for at, entry in enumerate(missing) if entry.position in self._index), None)
+            if meets is not None:
+                if self._index[missing[meets].position] != self.base:
+                    raise Unavailable("the room's log does not fit what came down its tail")
+                self._prepend(missing[:meets], since)
+                return None
             if len(page.entries) < READ:
                 break
             after = page.entries[-1].position
@@ -335,7 +341,7 @@ class Room:
                 told = line.position
         if told is not None or (lines and lines[-1].message is None):
             self._rename_first(told)
-        if not self.lines:
+        if self._told is None or not self.lines:
             self._told = told or self._told
         self.base -= len(lines)
         self.lines[:0] = lines

@@ -230,9 +230,7 @@ class ScriptedBroker(Broker):
         self._deliver(room, entries)
         return entries
 
-    def put_raw(
-        self, key: str, digest: bytes, data: bytes, *, room: str = ROOM, time: int = NOW_MS
-    ) -> Entry:
+    def put_raw(self, key: str, digest: bytes, data: bytes, *, room: str = ROOM, time: int = NOW_MS) -> Entry:
         """Store only."""
         return self.log(room).append(key, digest, time, data)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
-PURE = (
-    "settings names frames protocol limits presence room member hub sessions counters wire"
-).split()
+PURE = ("settings names frames protocol limits presence room member hub sessions counters wire").split()
 WEB = {"quart", "hypercorn", "werkzeug", "flask", "jinja2", "wsproto", "h11", "asyncio.streams", "websockets"}
 
 
@@ -26,11 +25,16 @@ def modules(package: str) -> dict[str, Path]:
     return found
 
 
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports(name: str, path: Path) -> set[str]:
     """Dotted names of all modules that a file imports, wherever it does so."""
     here = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -91,7 +95,7 @@ def test_one_module_alone_touches_hypercorn(name):
 def test_one_module_alone_reads_the_environment(name):
     if name == "quartchat":
         return  # hands it to settings
-    for node in ast.walk(ast.parse(CHAT[name].read_text())):
+    for node in ast.walk(tree(CHAT[name])):
         assert not (isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"))
 
 
@@ -99,7 +103,7 @@ def test_one_module_alone_reads_the_environment(name):
 def test_no_broker_reads_the_environment(name):
     if name.startswith("brokers.conformance"):
         return
-    for node in ast.walk(ast.parse(BROKERS[name].read_text())):
+    for node in ast.walk(tree(BROKERS[name])):
         assert not (isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"))
 
 
@@ -129,7 +133,15 @@ def loaded(program: str) -> set[str]:
 def test_the_chat_in_memory_loads_no_driver_and_no_prometheus():
     found = loaded("import quartchat")
     assert "quartchat.application" in found
-    assert not roots(found) & {"redis", "hiredis", "aio_pika", "aiormq", "pamqp", "prometheus_client", "websockets"}
+    assert not roots(found) & {
+        "redis",
+        "hiredis",
+        "aio_pika",
+        "aiormq",
+        "pamqp",
+        "prometheus_client",
+        "websockets",
+    }
 
 
 def test_the_brokers_alone_load_no_chat_no_web_and_no_driver():

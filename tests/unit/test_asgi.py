@@ -80,4 +80,3 @@ async def test_nothing_is_written_after_the_close_but_what_came_before_arrives(s
     await settled()
     assert server.texts == ["before"]
     assert server.closed == [(1012, "leaving")]
-

@@ -123,7 +123,9 @@ def test_garbage_is_nobody(identities, value):
     assert identities.load(value) is None
 
 
-@pytest.mark.parametrize("content", [None, [], {}, "abc", 5, ["id", "Ann"], ["id", "Ann", "soon"], ["id", "Ann", None]])
+@pytest.mark.parametrize(
+    "content", [None, [], {}, "abc", 5, ["id", "Ann"], ["id", "Ann", "soon"], ["id", "Ann", None]]
+)
 def test_a_signed_value_of_another_form_is_nobody(identities, content):
     """Of an older or newer version, for one."""
     value = URLSafeSerializer("key", salt="quartchat session").dumps(content)

@@ -190,7 +190,16 @@ def test_two_spellings_of_one_name_are_one_name(one, other):
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("Case", "case"), ("a", "а"), ("ﬁ", "fi"), ("1", "１"), ("a b", "a　b"), ("❤", "❤️"), ("ss", "ß"), ("µ", "μ")],
+    [
+        ("Case", "case"),
+        ("a", "а"),
+        ("ﬁ", "fi"),
+        ("1", "１"),
+        ("a b", "a　b"),
+        ("❤", "❤️"),
+        ("ss", "ß"),
+        ("µ", "μ"),
+    ],
 )
 def test_names_that_only_look_or_sound_alike_are_two(one, other):
     assert room_name(one) != room_name(other)
@@ -210,9 +219,7 @@ def test_a_person_has_at_most_32_characters_in_nfc(letter):
         person_name(letter * 33)
 
 
-@pytest.mark.parametrize(
-    ("letter", "most"), [("🎉", 50), ("𠮷", 50), ("日", 64), ("é", 64)]
-)
+@pytest.mark.parametrize(("letter", "most"), [("🎉", 50), ("𠮷", 50), ("日", 64), ("é", 64)])
 def test_a_room_has_at_most_200_bytes(letter, most):
     assert len(room_name(letter * most).encode()) <= 200
     with pytest.raises(BadName):

@@ -13,7 +13,15 @@ LOBBY = "/chat/"
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/chat/", "/chat/lobby/", "/chat/a%2Fb/", "/chat/Ünïcödé/", "/chat/x/?history=5#last", "/a?next=//b"],
+    [
+        "/",
+        "/chat/",
+        "/chat/lobby/",
+        "/chat/a%2Fb/",
+        "/chat/Ünïcödé/",
+        "/chat/x/?history=5#last",
+        "/a?next=//b",
+    ],
 )
 def test_a_path_of_this_site_is_kept(path):
     assert local_path(path) == path

@@ -174,7 +174,9 @@ def test_a_room_that_is_small_again_has_a_full_list_again(room):
     assert page.people == dict(many(LISTED + 1)[1:])
 
 
-people = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["X", "Y"])), max_size=4, unique_by=lambda p: p[0])
+people = st.lists(
+    st.tuples(st.sampled_from("abcd"), st.sampled_from(["X", "Y"])), max_size=4, unique_by=lambda p: p[0]
+)
 steps = st.one_of(
     st.tuples(st.just("join"), st.sampled_from("abcd"), st.sampled_from(["X", "Y"])),
     st.tuples(st.just("leave"), st.sampled_from("abcd"), st.none()),

@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 
 from quartchat import protocol
 from quartchat.frames import payloads
-from quartchat.protocol import Malformed, Message, Ping, Pong, Send, Typing, User, decode, decode_plain, load, store
+from quartchat.protocol import (
+    Malformed,
+    Message,
+    Ping,
+    Pong,
+    Send,
+    Typing,
+    User,
+    decode,
+    decode_plain,
+    load,
+    store,
+)
 
 ANN = User("ann-id", "Ann")
 DEEP = 100_000
@@ -54,7 +66,25 @@ def test_ids_of_1_to_64_safe_characters_are_taken(message_id):
 
 @pytest.mark.parametrize(
     "message_id",
-    ["", "x" * 65, "a b", "a\n", "\n", "a.b", "a:b", "a/b", "é", "٣", "a\x00", "🎉", "\ud83d", " a", '"', "\\", "\u200b"],
+    [
+        "",
+        "x" * 65,
+        "a b",
+        "a\n",
+        "\n",
+        "a.b",
+        "a:b",
+        "a/b",
+        "é",
+        "٣",
+        "a\x00",
+        "🎉",
+        "\ud83d",
+        " a",
+        '"',
+        "\\",
+        "\u200b",
+    ],
 )
 def test_other_ids_are_an_error_without_an_id(message_id):
     frame = decode(json.dumps({"type": "send", "id": message_id, "message": "hi"}))
@@ -64,7 +94,20 @@ def test_other_ids_are_an_error_without_an_id(message_id):
 
 @pytest.mark.parametrize(
     "message",
-    ["", " ", "hi", "🎉", "\x00", "\u2028", "a\r\nb", "</script>", "x" * 100_000, "\uffff", "\ufeff", "\u202e"],
+    [
+        "",
+        " ",
+        "hi",
+        "🎉",
+        "\x00",
+        "\u2028",
+        "a\r\nb",
+        "</script>",
+        "x" * 100_000,
+        "\uffff",
+        "\ufeff",
+        "\u202e",
+    ],
 )
 def test_a_text_comes_through_as_it_is(message):
     for ascii_only in (True, False):
@@ -131,7 +174,21 @@ def test_what_is_no_frame_is_an_error_and_nothing_worse(text):
 
 
 @pytest.mark.parametrize(
-    "kind", ["", "Send", "SEND", " send", "send ", "ack", "welcome", "message", "reset", "join", "x" * 10_000, "\x00"]
+    "kind",
+    [
+        "",
+        "Send",
+        "SEND",
+        " send",
+        "send ",
+        "ack",
+        "welcome",
+        "message",
+        "reset",
+        "join",
+        "x" * 10_000,
+        "\x00",
+    ],
 )
 def test_an_unknown_type_is_named_as_such(kind):
     frame = decode(json.dumps({"type": kind, "id": "a", "message": "hi"}))
@@ -147,7 +204,8 @@ def test_a_known_type_in_a_broken_frame_is_not_called_unknown(kind, broken):
 
 
 @pytest.mark.parametrize(
-    "message", ["null", "5", "true", "[]", "{}", '["hi"]', "1e999", "NaN", '"\\ud83d"', '"\\udc00\\ud83d"', '"\ud83d"']
+    "message",
+    ["null", "5", "true", "[]", "{}", '["hi"]', "1e999", "NaN", '"\\ud83d"', '"\\udc00\\ud83d"', '"\ud83d"'],
 )
 def test_a_send_whose_message_is_no_text_is_refused_by_its_id(message):
     frame = decode(f'{{"type":"send","id":"a","message":{message}}}')
@@ -174,7 +232,11 @@ def test_of_a_field_that_comes_twice_the_last_one_counts():
 
 @pytest.mark.parametrize(
     "text",
-    ['{"type":"send","type":"ping"}', '{"type":"ping","type":"send","id":"a","message":"b"}', '{"type":"ping","type":5}'],
+    [
+        '{"type":"send","type":"ping"}',
+        '{"type":"ping","type":"send","id":"a","message":"b"}',
+        '{"type":"ping","type":5}',
+    ],
 )
 def test_a_type_that_comes_twice_is_never_a_fault_of_ours(text):
     assert isinstance(decode(text), Malformed | Ping | Send)
@@ -219,7 +281,9 @@ def test_the_tutorial_s_frame_is_understood(text, expected):
     assert decode_plain(text) == expected
 
 
-@pytest.mark.parametrize("text", ['{"message":null}', '{"message":5}', '{"message":["hi"]}', '{"Message":"hi"}'])
+@pytest.mark.parametrize(
+    "text", ['{"message":null}', '{"message":5}', '{"message":["hi"]}', '{"Message":"hi"}']
+)
 def test_other_plain_frames_are_not(text):
     assert isinstance(decode_plain(text), Malformed)
 
@@ -286,7 +350,12 @@ def test_half_a_surrogate_is_never_stored(text):
 
 
 def stored(**changes: object) -> bytes:
-    fields = {"id": "i", "message": "hi", "user": {"id": "u", "name": "U"}, "time": "2026-01-01T00:00:00.000Z"}
+    fields = {
+        "id": "i",
+        "message": "hi",
+        "user": {"id": "u", "name": "U"},
+        "time": "2026-01-01T00:00:00.000Z",
+    }
     return json.dumps({**fields, **changes}).encode()
 
 
@@ -367,7 +436,11 @@ def test_the_json_of_the_api_is_the_frame_s_without_its_type():
 @pytest.mark.parametrize("message_id", ["a", "x" * 64, "-_-"])
 def test_an_ack_is_json(message_id):
     position = "abcdefghijkl.ff.00000000"
-    assert content(protocol.ack(message_id, position)) == {"type": "ack", "id": message_id, "position": position}
+    assert content(protocol.ack(message_id, position)) == {
+        "type": "ack",
+        "id": message_id,
+        "position": position,
+    }
 
 
 def test_other_answers():
@@ -379,4 +452,6 @@ def test_other_answers():
     }
     assert content(protocol.nack("a", "rate_limited", "why", 0.5))["retry_after"] == 0.5
     assert content(protocol.unknown("a", 1.0)) == {"type": "unknown", "id": "a", "retry_after": 1.0}
-    assert content(protocol.frame("welcome", you=ANN, members=[ANN]))["members"] == [{"id": "ann-id", "name": "Ann"}]
+    assert content(protocol.frame("welcome", you=ANN, members=[ANN]))["members"] == [
+        {"id": "ann-id", "name": "Ann"}
+    ]

@@ -87,7 +87,20 @@ def test_each_scheme_has_its_broker_and_nothing_is_connected(url, name):
 
 @pytest.mark.parametrize(
     "url",
-    ["", " ", "memory", "://", "//host", "http://host", "kafka://host", "redis", "\x00://", "mem ory://", "[", "http://["],
+    [
+        "",
+        " ",
+        "memory",
+        "://",
+        "//host",
+        "http://host",
+        "kafka://host",
+        "redis",
+        "\x00://",
+        "mem ory://",
+        "[",
+        "http://[",
+    ],
 )
 def test_a_url_that_no_broker_takes_is_refused(url):
     refusal(url)

@@ -178,7 +178,9 @@ async def test_an_entry_under_another_ones_key_is_not_delivered(w: World):
     assert w.room.rejected == 1
 
 
-async def test_prev_names_the_line_before_also_where_the_ring_was_extended_back_over_what_is_not_ours(w: World):
+async def test_prev_names_the_line_before_also_where_the_ring_was_extended_back_over_what_is_not_ours(
+    w: World,
+):
     w.broker.tail_entries = 3
     w.broker.put(4)
     w.broker.put_junk(1)

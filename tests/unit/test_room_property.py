@@ -201,7 +201,8 @@ class Play:
         previous: str | None = None
         for number, frame in enumerate(rest):
             if frame["type"] == "reset":
-                assert self.told or (number == 0 and welcome["resumed"] is False), "a reset without a reason"
+                refused = number == 0 and welcome["resumed"] is False
+                assert self.told or refused or self.fell_out(last or top), "a reset without a reason"
                 last, previous, top = None, None, self.place[frame["position"]]
                 continue
             last = self.check_message(frame, last, top, previous)
@@ -210,6 +211,11 @@ class Play:
             log, number = last or top
             assert log is self.broker.log(), "it still hears the old log"
             assert self.ours(log, number) is None, "it does not hear what is new"
+
+    def fell_out(self, place: tuple[Log, int]) -> bool:
+        """Whether more was said since than the window holds; a place that is not known for sure is its end."""
+        log, number = place
+        return number < log.first or len(log.entries) > WINDOW
 
     def check_message(
         self, frame: Frame, last: tuple[Log, int] | None, top: tuple[Log, int], previous: str | None
@@ -225,6 +231,9 @@ class Play:
         before = self.before(log, number)
         if previous is not None:
             assert frame["prev"] == previous, "prev does not name what came before"
+        elif number > 1 and log.entries[number - 2].position != before:
+            # Behind entries that are not ours: what stands before them is not looked for just for this.
+            assert frame["prev"] in (before, None, log.entries[number - 2].position)
         elif before is not None and self.place[before][1] <= log.first:
             assert frame["prev"] in (before, None)
         else:
