@@ -113,6 +113,8 @@ class RoomLog:
             stop = min(held, start + limit)
         elif before is not None:
             found = self.place_of(before)
+            if isinstance(found, int) and 0 < found < first:
+                found = "trimmed"  # its entry itself is gone, and what came before it
             if not isinstance(found, int):
                 return Page([], False, found)
             # The empty log's own position stands before everything.

@@ -39,7 +39,7 @@ def create_app(environ: Mapping[str, str]) -> Quart:
         )
     except brokers.BrokerConfigError as error:
         raise SettingsError(f"QUARTCHAT_BROKER: {error}") from None
-    if settings.broker.startswith("memory:"):
+    if settings.in_memory:
         only_worker()
     made_up = not settings.secret_key
     settings = settings.with_key()

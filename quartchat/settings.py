@@ -60,6 +60,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"{PREFIX}{path.rstrip('`').upper()}: {what[:1].lower()}{what[1:]}") from None
         return settings
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether rooms live in this process alone."""
+        return urlsplit(self.broker).scheme == "memory"
+
     def with_key(self) -> Settings:
         """These settings with a key to sign with; without a configured one, only memory:// may make its own.
 
@@ -67,7 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.secret_key:
             return self
-        if not self.broker.startswith("memory:"):
+        if not self.in_memory:
             raise SettingsError(
                 f"{PREFIX}SECRET_KEY: needed with every broker but memory://, the same on every instance;"
                 " make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"

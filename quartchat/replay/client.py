@@ -98,8 +98,6 @@ class Client:
         room: str,
         cookie: str = "",
         *,
-        turn: int = 0,
-        history: int = 0,
         patience: float = PATIENCE,
         heard: Callable[[Frame], None] | None = None,
     ) -> None:
@@ -111,9 +109,8 @@ class Client:
         self.window = 0
         """How many messages the room keeps, as the server says."""
         self._cookie = cookie
-        self._turn = turn
+        self._turn = 0
         """Which of the sites is next."""
-        self._history = history
         self._patience = patience
         self._heard = heard
         self._most = 0
@@ -238,6 +235,7 @@ class Client:
                 open_timeout=10,
                 close_timeout=1,
                 ping_timeout=10,
+                proxy=None,
             ) as socket:
                 try:
                     await self._read(socket)
@@ -248,6 +246,8 @@ class Client:
                 raise ReplayError(f"the server closed with {socket.close_code}: {why}")
         except InvalidStatus as error:
             return self._refused(error)
+        except (msgspec.MsgspecError, KeyError) as error:
+            raise ReplayError(f"the server does not speak quartchat.v1: {error}") from None
         except (OSError, TimeoutError, WebSocketException):
             pass  # not there now, or not a moment longer
         return 0.0
@@ -264,10 +264,7 @@ class Client:
     def _address(self) -> str:
         site = self.sites[self._turn % len(self.sites)]
         query: dict[str, str | int] = {"as": self.user_id} if self.user_id and self._cookie else {}
-        if self.position is None:
-            query["history"] = self._history
-        else:
-            query["since"] = self.position
+        query |= {"history": 0} if self.position is None else {"since": self.position}
         return f"ws{site.removeprefix('http')}/ws/chat/{quote(self.room, safe='')}/?{urlencode(query)}"
 
     def _lost(self, socket: ClientConnection) -> None:

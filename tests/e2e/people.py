@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from quartchat.replay.client import Client, Frame, ReplayError, Said, begin_session
+from quartchat.replay.client import Client, Frame, Said, begin_session
+from quartchat.replay.verify import read_log
 from tests.e2e.checker import wrong_with
 from tests.support.instance import Instance
 
@@ -21,22 +22,19 @@ PACE = 0.02
 class Listener:
     """Somebody who is in the room, notes every message and reset, and comes back after every fault."""
 
-    def __init__(self, sites: Sequence[str], room: str, cookie: str = "", **more: Any) -> None:
+    def __init__(self, sites: Sequence[str], room: str) -> None:
         self.seen: list[dict[str, Any]] = []
-        self.client = Client(sites, room, cookie, heard=self._hear, **more)
+        self.count = 0
+        """Messages since the last reset."""
+        self.client = Client(sites, room, heard=self._hear)
         self._changed = asyncio.Event()
 
     def _hear(self, frame: Frame) -> None:
         if frame.type in ("message", "reset"):
             self.seen.append(msgspec.to_builtins(frame))
+            self.count = self.count + 1 if frame.type == "message" else 0
         self._changed.set()
         self._changed = asyncio.Event()
-
-    @property
-    def count(self) -> int:
-        """Messages since the last reset."""
-        last = max((n for n, frame in enumerate(self.seen, 1) if frame["type"] == "reset"), default=0)
-        return len(self.seen) - last
 
     @property
     def resets(self) -> list[str]:
@@ -163,10 +161,5 @@ async def crowd(places: Sequence[Instance], room: str, speakers: int = 4) -> Asy
 
 async def read_all(place: Instance, room: str) -> list[dict[str, Any]]:
     """What a late reader gets by the API, as frames."""
-    from quartchat.replay.verify import read_log
-
     messages = await asyncio.to_thread(read_log, [place.url], room)
     return [{"type": "message", **msgspec.to_builtins(message)} for message in messages]
-
-
-__all__ = ["Crowd", "Listener", "ReplayError", "crowd", "read_all"]

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from tests.support.instance import Instance
 
 FULL = bool(os.environ.get("E2E_FULL"))
-"""Everything, also what takes minutes: all of the real conversations, and the longest silences."""
+"""Everything, also what takes minutes: all of the real conversations, with a reader in a browser."""
 
 HISTORY = 300
 """The window of the shared instances."""

@@ -7,12 +7,12 @@ import pytest
 from quartchat.api import MOST, BadRequest, _limit
 
 
-def test_a_limit_is_50_where_none_is_asked():
+def test_a_limit_is_50_where_none_is_asked() -> None:
     assert _limit(None) == 50
 
 
 @pytest.mark.parametrize("text", ["1", "50", "200", "007"])
-def test_a_limit_may_be_1_to_200(text):
+def test_a_limit_may_be_1_to_200(text) -> None:
     assert _limit(text) == int(text)
 
 
@@ -41,6 +41,6 @@ def test_a_limit_may_be_1_to_200(text):
         "\x00",
     ],
 )
-def test_nothing_else_is_a_limit(text):
+def test_nothing_else_is_a_limit(text) -> None:
     with pytest.raises(BadRequest, match=str(MOST)):
         _limit(text)

@@ -12,7 +12,20 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
-PURE = ("settings names frames protocol limits presence room member hub sessions counters wire").split()
+PURE = [
+    "settings",
+    "names",
+    "frames",
+    "protocol",
+    "limits",
+    "presence",
+    "room",
+    "member",
+    "hub",
+    "sessions",
+    "counters",
+    "wire",
+]
 WEB = {"quart", "hypercorn", "werkzeug", "flask", "jinja2", "wsproto", "h11", "asyncio.streams", "websockets"}
 
 
@@ -59,7 +72,7 @@ def roots(names: set[str]) -> set[str]:
 CHAT, BROKERS = modules("quartchat"), modules("brokers")
 
 
-def test_there_is_something_to_look_at():
+def test_there_is_something_to_look_at() -> None:
     assert set(PURE) <= {name.removeprefix("quartchat.") for name in CHAT}
     assert {"brokers.base", "brokers.memory"} <= set(BROKERS)
     assert "quart" in imports("quartchat.websocket", CHAT["quartchat.websocket"])
@@ -67,12 +80,12 @@ def test_there_is_something_to_look_at():
 
 
 @pytest.mark.parametrize("name", BROKERS)
-def test_brokers_know_neither_quart_nor_the_chat(name):
+def test_brokers_know_neither_quart_nor_the_chat(name) -> None:
     assert not roots(imports(name, BROKERS[name])) & {"quartchat", *WEB}
 
 
 @pytest.mark.parametrize("name", PURE)
-def test_the_pure_part_knows_no_web(name):
+def test_the_pure_part_knows_no_web(name) -> None:
     found = imports(f"quartchat.{name}", CHAT[f"quartchat.{name}"])
     assert not roots(found) & WEB
     web = {module for module in CHAT if module.removeprefix("quartchat.") not in PURE} - {"quartchat"}
@@ -80,19 +93,19 @@ def test_the_pure_part_knows_no_web(name):
 
 
 @pytest.mark.parametrize("name", CHAT)
-def test_nobody_imports_the_application_but_the_package_itself(name):
+def test_nobody_imports_the_application_but_the_package_itself(name) -> None:
     if name != "quartchat":
         assert "quartchat.application" not in imports(name, CHAT[name])
 
 
 @pytest.mark.parametrize("name", CHAT)
-def test_one_module_alone_touches_hypercorn(name):
+def test_one_module_alone_touches_hypercorn(name) -> None:
     if name != "quartchat.hypercorn":
         assert "hypercorn" not in roots(imports(name, CHAT[name]))
 
 
 @pytest.mark.parametrize("name", [name for name in CHAT if name != "quartchat.settings"])
-def test_one_module_alone_reads_the_environment(name):
+def test_one_module_alone_reads_the_environment(name) -> None:
     if name == "quartchat":
         return  # hands it to settings
     for node in ast.walk(tree(CHAT[name])):
@@ -100,7 +113,7 @@ def test_one_module_alone_reads_the_environment(name):
 
 
 @pytest.mark.parametrize("name", BROKERS)
-def test_no_broker_reads_the_environment(name):
+def test_no_broker_reads_the_environment(name) -> None:
     if name.startswith("brokers.conformance"):
         return
     for node in ast.walk(tree(BROKERS[name])):
@@ -108,7 +121,7 @@ def test_no_broker_reads_the_environment(name):
 
 
 @pytest.mark.parametrize("name", [*CHAT, *BROKERS])
-def test_drivers_are_imported_by_their_own_broker_only(name):
+def test_drivers_are_imported_by_their_own_broker_only(name) -> None:
     path = {**CHAT, **BROKERS}[name]
     found = roots(imports(name, path))
     if not name.startswith(("brokers.redis", "brokers.conformance")):
@@ -130,7 +143,7 @@ def loaded(program: str) -> set[str]:
     return set(run.stdout.split())
 
 
-def test_the_chat_in_memory_loads_no_driver_and_no_prometheus():
+def test_the_chat_in_memory_loads_no_driver_and_no_prometheus() -> None:
     found = loaded("import quartchat")
     assert "quartchat.application" in found
     assert not roots(found) & {
@@ -144,12 +157,12 @@ def test_the_chat_in_memory_loads_no_driver_and_no_prometheus():
     }
 
 
-def test_the_brokers_alone_load_no_chat_no_web_and_no_driver():
+def test_the_brokers_alone_load_no_chat_no_web_and_no_driver() -> None:
     found = loaded("import brokers; brokers.connect('memory://')")
     assert "brokers.memory" in found
     assert not roots(found) & {"quartchat", "redis", "aio_pika", *WEB}
 
 
-def test_each_broker_loads_its_own_driver_only():
+def test_each_broker_loads_its_own_driver_only() -> None:
     assert "aio_pika" not in loaded("import brokers; brokers.connect('redis://host')")
     assert "redis" not in loaded("import brokers; brokers.connect('amqp://host')")

@@ -39,7 +39,9 @@ async def server():
     await asyncio.wait([running])
 
 
-async def test_joined_frames_arrive_one_by_one_in_order_and_pings_are_the_server_s_work(server: Server):
+async def test_joined_frames_arrive_one_by_one_in_order_and_pings_are_the_server_s_work(
+    server: Server,
+) -> None:
     server.wire.write(text_frame(b"1") + PING + text_frame("zwei 🎉".encode()))
     server.wire.write(text_frame(b"x" * 70_000))
     await settled()
@@ -47,7 +49,7 @@ async def test_joined_frames_arrive_one_by_one_in_order_and_pings_are_the_server
     assert {event["type"] for event in server.events} == {"websocket.send"}
 
 
-async def test_what_the_server_has_not_taken_is_counted(server: Server):
+async def test_what_the_server_has_not_taken_is_counted(server: Server) -> None:
     server.gate.clear()
     for _ in range(3):
         server.wire.write(text_frame(b"x" * 100))
@@ -58,7 +60,7 @@ async def test_what_the_server_has_not_taken_is_counted(server: Server):
     assert server.wire.buffered() == 0
 
 
-async def test_drained_waits_for_the_server(server: Server):
+async def test_drained_waits_for_the_server(server: Server) -> None:
     await server.wire.drained()
     server.gate.clear()
     server.wire.write(text_frame(b"x"))
@@ -72,7 +74,7 @@ async def test_drained_waits_for_the_server(server: Server):
     assert server.texts == ["x", "y"]
 
 
-async def test_nothing_is_written_after_the_close_but_what_came_before_arrives(server: Server):
+async def test_nothing_is_written_after_the_close_but_what_came_before_arrives(server: Server) -> None:
     server.wire.write(text_frame(b"before"))
     server.wire.close(1012, "leaving")
     server.wire.write(text_frame(b"after"))

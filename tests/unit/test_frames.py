@@ -23,7 +23,7 @@ from quartchat.frames import PING, payloads, text_frame
         (1_000_000, "817f00000000000f4240"),
     ],
 )
-def test_the_shortest_form_of_the_length_is_used(size, header):
+def test_the_shortest_form_of_the_length_is_used(size, header) -> None:
     frame = text_frame(b"x" * size)
     assert frame == bytes.fromhex(header) + b"x" * size
 
@@ -46,25 +46,25 @@ SIZES = [0, 1, 125, 126, 127, 65535, 65536, 70000]
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_another_library_reads_the_same_text(size):
+def test_another_library_reads_the_same_text(size) -> None:
     assert understood(text_frame(b"x" * size)) == [(Opcode.TEXT, "x" * size)]
 
 
-def test_joined_frames_come_apart_again_and_pings_are_left_out():
+def test_joined_frames_come_apart_again_and_pings_are_left_out() -> None:
     texts = [b"y" * size for size in SIZES]
     joined = PING + PING.join(text_frame(text) for text in texts) + PING
     assert list(payloads(joined)) == texts
 
 
-def test_a_ping_is_an_empty_ping_frame():
+def test_a_ping_is_an_empty_ping_frame() -> None:
     assert understood(PING) == [(Opcode.PING, "")]
 
 
-def test_no_frames_hold_no_payloads():
+def test_no_frames_hold_no_payloads() -> None:
     assert list(payloads(b"")) == []
 
 
 @given(st.lists(st.text(max_size=300)))
-def test_every_text_comes_through(texts):
+def test_every_text_comes_through(texts) -> None:
     encoded = [text.encode("utf-8", "replace") for text in texts]
     assert list(payloads(b"".join(map(text_frame, encoded)))) == encoded

@@ -37,14 +37,14 @@ async def numbers(asked: Health) -> dict[str, float]:
     return found
 
 
-async def test_metrics_of_an_idle_instance_are_prometheus_text(asked: Health):
+async def test_metrics_of_an_idle_instance_are_prometheus_text(asked: Health) -> None:
     found = await numbers(asked)
     assert found["quartchat_members"] == 0
     assert found["quartchat_broker_connected"] == 1
     assert found["quartchat_draining"] == 0
 
 
-async def test_metrics_say_what_happened(w: World, asked: Health):
+async def test_metrics_say_what_happened(w: World, asked: Health) -> None:
     member = await w.enter(ANN)
     member.receive(send("a", "hi"))
     member.receive(send("b", ""))
@@ -69,7 +69,7 @@ async def test_metrics_say_what_happened(w: World, asked: Health):
     assert found["quartchat_broker_connected"] == 0
 
 
-async def test_every_counter_is_shown(w: World, asked: Health):
+async def test_every_counter_is_shown(w: World, asked: Health) -> None:
     """One that is never shown, or never counted, misleads whoever reads the code."""
     for number, field in enumerate(Counters.__struct_fields__, 100):
         value = getattr(w.hub.counters, field)
@@ -81,7 +81,7 @@ async def test_every_counter_is_shown(w: World, asked: Health):
     assert set(range(100, 100 + len(Counters.__struct_fields__))) <= shown
 
 
-async def test_counters_never_go_down(w: World, asked: Health):
+async def test_counters_never_go_down(w: World, asked: Health) -> None:
     w.hub.start()
     member = await w.enter()
     w.broker.put_junk(3)
@@ -95,7 +95,7 @@ async def test_counters_never_go_down(w: World, asked: Health):
     assert down == set()
 
 
-def test_two_processes_worth_of_counters_share_nothing():
+def test_two_processes_worth_of_counters_share_nothing() -> None:
     one, other = Counters(), Counters()
     one.nacks["x"] = one.refused[1] = one.closed[1] = one.resets["x"] = 1
     assert (other.nacks, other.refused, other.closed, other.resets) == ({}, {}, {}, {})
@@ -109,7 +109,7 @@ async def ready(asked: Health) -> tuple[int, str]:
     return response.status_code, body["status"]
 
 
-async def test_ready_only_while_a_message_comes_back_from_the_broker(w: World, asked: Health):
+async def test_ready_only_while_a_message_comes_back_from_the_broker(w: World, asked: Health) -> None:
     assert await ready(asked) == (200, "ready")
     w.broker.probe_error = Unavailable("deaf")
     assert await ready(asked) == (503, "broker")
@@ -117,21 +117,21 @@ async def test_ready_only_while_a_message_comes_back_from_the_broker(w: World, a
     assert await ready(asked) == (200, "ready")
 
 
-async def test_a_link_that_only_looks_good_is_not_ready(w: World, asked: Health):
+async def test_a_link_that_only_looks_good_is_not_ready(w: World, asked: Health) -> None:
     w.broker.up, w.broker.probe_error = True, Unavailable("mute")
     assert await ready(asked) == (503, "broker")
 
 
 async def test_a_broker_that_says_nothing_is_not_waited_for_longer_than_a_load_balancer_waits(
     w: World, asked: Health
-):
+) -> None:
     w.broker.probe_gate = asyncio.Event()
     start = asyncio.get_running_loop().time()
     assert await ready(asked) == (503, "broker")
     assert asyncio.get_running_loop().time() - start == pytest.approx(health.PROBE_SECONDS, abs=0.01)
 
 
-async def test_however_many_ask_there_is_one_probe_at_a_time(w: World, asked: Health):
+async def test_however_many_ask_there_is_one_probe_at_a_time(w: World, asked: Health) -> None:
     w.broker.probe_gate = asyncio.Event()
     asking = [asyncio.create_task(ready(asked)) for _ in range(20)]
     await settled()
@@ -144,13 +144,13 @@ async def test_however_many_ask_there_is_one_probe_at_a_time(w: World, asked: He
     assert w.broker.probes == 2
 
 
-async def test_a_draining_instance_is_not_ready_and_asks_nobody(w: World, asked: Health):
+async def test_a_draining_instance_is_not_ready_and_asks_nobody(w: World, asked: Health) -> None:
     await w.hub.drain(0)
     assert await ready(asked) == (503, "draining")
     assert w.broker.probes == 0
 
 
-async def test_alive_whatever_the_broker_does(w: World, asked: Health):
+async def test_alive_whatever_the_broker_does(w: World, asked: Health) -> None:
     w.broker.up, w.broker.probe_error = False, Unavailable("gone")
     await w.hub.drain(0)
     assert (await asked.healthz()).status_code == 200

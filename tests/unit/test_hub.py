@@ -20,7 +20,7 @@ from tests.unit.doubles import ANN, BOB, EVE, ROOM, ScriptedBroker, WireDouble, 
 # Welcome ----------------------------------------------------------------------------------------------------
 
 
-async def test_welcome_comes_first_and_says_everything():
+async def test_welcome_comes_first_and_says_everything() -> None:
     async with world(history=7, history_seconds=9.0, max_message_bytes=11, message_rate=13.0) as w:
         w.broker.level = Durability.POWER
         await w.enter(BOB)
@@ -43,7 +43,7 @@ async def test_welcome_comes_first_and_says_everything():
         assert message["type"] == "message"
 
 
-async def test_welcome_tells_the_top_also_in_an_empty_room_and_without_history(w: World):
+async def test_welcome_tells_the_top_also_in_an_empty_room_and_without_history(w: World) -> None:
     member = await w.enter()
     await settled()
     assert wire_of(member).frames[0]["position"] == w.broker.log().empty
@@ -56,7 +56,7 @@ async def test_welcome_tells_the_top_also_in_an_empty_room_and_without_history(w
 # Entering a room --------------------------------------------------------------------------------------------
 
 
-async def test_many_who_enter_together_follow_the_room_once(w: World):
+async def test_many_who_enter_together_follow_the_room_once(w: World) -> None:
     w.broker.follow_gate = asyncio.Event()
     entering = [asyncio.create_task(w.enter()) for _ in range(50)]
     await settled()
@@ -66,7 +66,9 @@ async def test_many_who_enter_together_follow_the_room_once(w: World):
     assert w.broker.follows == [ROOM]
 
 
-async def test_where_the_follow_fails_all_who_wait_are_told_and_the_next_one_tries_again(w: World, caplog):
+async def test_where_the_follow_fails_all_who_wait_are_told_and_the_next_one_tries_again(
+    w: World, caplog
+) -> None:
     w.broker.follow_gate, w.broker.follow_error = asyncio.Event(), Unavailable("down")
     entering = [asyncio.create_task(w.enter()) for _ in range(3)]
     await settled()
@@ -80,7 +82,7 @@ async def test_where_the_follow_fails_all_who_wait_are_told_and_the_next_one_tri
     assert caplog.records == []
 
 
-async def test_a_follow_that_fails_in_an_unexpected_way_is_logged(w: World, caplog):
+async def test_a_follow_that_fails_in_an_unexpected_way_is_logged(w: World, caplog) -> None:
     w.broker.follow_error = RuntimeError("a bug")
     with pytest.raises(RuntimeError):
         await w.enter()
@@ -88,7 +90,7 @@ async def test_a_follow_that_fails_in_an_unexpected_way_is_logged(w: World, capl
     assert w.hub.rooms == {}
 
 
-async def test_who_leaves_while_entering_takes_nobody_along(w: World):
+async def test_who_leaves_while_entering_takes_nobody_along(w: World) -> None:
     w.broker.follow_gate = asyncio.Event()
     first, second = asyncio.create_task(w.enter(ANN)), asyncio.create_task(w.enter(BOB))
     await settled()
@@ -103,7 +105,7 @@ async def test_who_leaves_while_entering_takes_nobody_along(w: World):
     assert w.room.holds == 0
 
 
-async def test_a_room_that_everybody_left_while_entering_is_given_up(w: World):
+async def test_a_room_that_everybody_left_while_entering_is_given_up(w: World) -> None:
     w.hub.start()
     w.broker.follow_gate = asyncio.Event()
     entering = asyncio.create_task(w.enter())
@@ -116,7 +118,7 @@ async def test_a_room_that_everybody_left_while_entering_is_given_up(w: World):
     assert w.broker.followed == set()
 
 
-async def test_who_leaves_while_history_is_read_leaves_no_hold(w: World):
+async def test_who_leaves_while_history_is_read_leaves_no_hold(w: World) -> None:
     w.broker.put(200)
     w.broker.read_gate = asyncio.Event()
     entering = asyncio.create_task(w.enter(history=100))
@@ -130,7 +132,7 @@ async def test_who_leaves_while_history_is_read_leaves_no_hold(w: World):
 # Leaving a room ---------------------------------------------------------------------------------------------
 
 
-async def test_a_room_is_followed_for_a_while_after_the_last_one_left(w: World):
+async def test_a_room_is_followed_for_a_while_after_the_last_one_left(w: World) -> None:
     w.hub.start()
     member = await w.enter()
     w.hub.leave(member)
@@ -147,14 +149,14 @@ async def test_a_room_is_followed_for_a_while_after_the_last_one_left(w: World):
     assert w.hub._presence_due == {}
 
 
-async def test_a_room_that_somebody_is_about_to_join_is_kept(w: World):
+async def test_a_room_that_somebody_is_about_to_join_is_kept(w: World) -> None:
     w.hub.start()
     await w.hub.enter(ROOM)
     await later(10 * hubs.LINGER_SECONDS)
     assert ROOM in w.hub.rooms
 
 
-async def test_after_it_was_given_up_a_room_begins_anew(w: World):
+async def test_after_it_was_given_up_a_room_begins_anew(w: World) -> None:
     w.hub.start()
     member = await w.enter()
     w.broker.put(3)
@@ -166,7 +168,7 @@ async def test_after_it_was_given_up_a_room_begins_anew(w: World):
     assert wire_of(member).texts == [f"m{number}" for number in range(6)]
 
 
-async def test_leaving_twice_counts_once(w: World):
+async def test_leaving_twice_counts_once(w: World) -> None:
     first, second = await w.enter(ANN), await w.enter(ANN)
     w.hub.leave(first)
     w.hub.leave(first)
@@ -177,7 +179,7 @@ async def test_leaving_twice_counts_once(w: World):
     assert second in w.hub.members
 
 
-async def test_who_left_gets_nothing_more(w: World):
+async def test_who_left_gets_nothing_more(w: World) -> None:
     member = await w.enter()
     await settled()
     w.hub.leave(member)
@@ -188,7 +190,7 @@ async def test_who_left_gets_nothing_more(w: World):
     assert wire_of(member).writes == []
 
 
-async def test_entries_and_signals_of_rooms_that_are_not_followed_are_nothing(w: World):
+async def test_entries_and_signals_of_rooms_that_are_not_followed_are_nothing(w: World) -> None:
     await w.enter()
     (entry,) = w.broker.put(room="elsewhere")
     w.hub.entries("elsewhere", [entry])
@@ -198,7 +200,7 @@ async def test_entries_and_signals_of_rooms_that_are_not_followed_are_nothing(w:
     assert set(w.hub.rooms) == {ROOM}
 
 
-async def test_rooms_do_not_mix(w: World):
+async def test_rooms_do_not_mix(w: World) -> None:
     one, other = await w.enter(room="one"), await w.enter(room="other")
     w.broker.put(2, room="one", text="1")
     w.broker.put(3, room="other", text="2")
@@ -209,7 +211,7 @@ async def test_rooms_do_not_mix(w: World):
 # Sessions ---------------------------------------------------------------------------------------------------
 
 
-async def test_the_end_of_a_session_closes_all_its_sockets_and_no_others(w: World):
+async def test_the_end_of_a_session_closes_all_its_sockets_and_no_others(w: World) -> None:
     ended = [await w.enter(ANN), await w.enter(ANN, room="elsewhere"), await w.enter(ANN, v1=False)]
     kept = await w.enter(BOB)
     w.hub.close_session(ANN.id)
@@ -233,7 +235,7 @@ def presences(member: Member) -> list[tuple[int, list[str], list[str]]]:
     ]
 
 
-async def test_coming_and_going_is_told(w: World):
+async def test_coming_and_going_is_told(w: World) -> None:
     member = await w.enter(ANN)
     await later(2)
     wire_of(member).forget()
@@ -244,7 +246,7 @@ async def test_coming_and_going_is_told(w: World):
     assert presences(member) == [(2, ["Bob"], []), (1, [], ["Bob"])]
 
 
-async def test_presence_is_gathered_to_one_frame_a_second(w: World):
+async def test_presence_is_gathered_to_one_frame_a_second(w: World) -> None:
     member = await w.enter(ANN)
     await later(2)
     wire_of(member).forget()
@@ -258,7 +260,7 @@ async def test_presence_is_gathered_to_one_frame_a_second(w: World):
     assert told[-1][0] == 101
 
 
-async def test_who_came_and_went_within_a_second_is_not_told(w: World):
+async def test_who_came_and_went_within_a_second_is_not_told(w: World) -> None:
     member = await w.enter(ANN)
     await later(0.5)
     wire_of(member).forget()
@@ -267,7 +269,7 @@ async def test_who_came_and_went_within_a_second_is_not_told(w: World):
     assert presences(member) == []
 
 
-async def test_a_second_tab_is_not_a_second_person(w: World):
+async def test_a_second_tab_is_not_a_second_person(w: World) -> None:
     member = await w.enter(ANN)
     await later(2)
     wire_of(member).forget()
@@ -278,7 +280,7 @@ async def test_a_second_tab_is_not_a_second_person(w: World):
     assert presences(member) == [(2, ["Bob"], [])]
 
 
-async def test_a_renamed_person_is_told_by_the_new_name(w: World):
+async def test_a_renamed_person_is_told_by_the_new_name(w: World) -> None:
     member = await w.enter(ANN)
     await w.enter(BOB)
     await later(2)
@@ -288,7 +290,7 @@ async def test_a_renamed_person_is_told_by_the_new_name(w: World):
     assert presences(member) == [(2, ["Robert"], [])]
 
 
-async def test_above_two_hundred_there_are_no_lists(w: World):
+async def test_above_two_hundred_there_are_no_lists(w: World) -> None:
     member = await w.enter(ANN)
     for number in range(presence.LISTED):
         await w.enter(User(f"u{number}", f"U{number}"))
@@ -301,7 +303,7 @@ async def test_above_two_hundred_there_are_no_lists(w: World):
     assert wire_of(late).frames[0]["members"] == []
 
 
-async def test_people_of_other_instances_are_here_too_and_go_with_them(w: World):
+async def test_people_of_other_instances_are_here_too_and_go_with_them(w: World) -> None:
     w.hub.start()
     member = await w.enter(ANN)
     await later(2)
@@ -319,7 +321,7 @@ async def test_people_of_other_instances_are_here_too_and_go_with_them(w: World)
     assert presences(member)[1:] == [(1, [], ["Eve"])]
 
 
-async def test_an_instance_asks_who_is_there_and_others_answer_at_once(w: World):
+async def test_an_instance_asks_who_is_there_and_others_answer_at_once(w: World) -> None:
     await w.enter(ANN)
     await settled()
     notices = [presence.decode(data) for _, data in w.broker.signals]
@@ -333,13 +335,13 @@ async def test_an_instance_asks_who_is_there_and_others_answer_at_once(w: World)
     assert (room, notice.kind, notice.people) == (ROOM, "p", [(ANN.id, ANN.name)])
 
 
-async def test_an_instance_does_not_answer_itself(w: World):
+async def test_an_instance_does_not_answer_itself(w: World) -> None:
     await w.enter(ANN)
     await later(3)
     assert len(w.broker.signals) == 2
 
 
-async def test_heartbeats_go_out_for_rooms_with_people_only(w: World):
+async def test_heartbeats_go_out_for_rooms_with_people_only(w: World) -> None:
     w.hub.start()
     await w.enter(ANN)
     empty = await w.enter(BOB, room="empty")
@@ -354,7 +356,7 @@ async def test_heartbeats_go_out_for_rooms_with_people_only(w: World):
     "data",
     [b"", b"\xff", b"\xc1", b"\x93", b"[" * 1000, presence.encode(Notice("?", "other", 3)), b"\x92\xa1p\x01"],
 )
-async def test_a_signal_that_is_not_ours_is_nothing(w: World, data):
+async def test_a_signal_that_is_not_ours_is_nothing(w: World, data) -> None:
     member = await w.enter(ANN)
     await later(2)
     wire_of(member).forget()
@@ -363,7 +365,7 @@ async def test_a_signal_that_is_not_ours_is_nothing(w: World, data):
     assert wire_of(member).frames == []
 
 
-async def test_a_count_below_zero_is_not_believed(w: World):
+async def test_a_count_below_zero_is_not_believed(w: World) -> None:
     member = await w.enter(ANN)
     await later(2)
     w.hub.signal(ROOM, presence.encode(Notice("p", "other", -5)))
@@ -374,7 +376,7 @@ async def test_a_count_below_zero_is_not_believed(w: World):
 # Draining ---------------------------------------------------------------------------------------------------
 
 
-async def test_draining_answers_what_is_under_way_and_then_sends_everybody_away(w: World):
+async def test_draining_answers_what_is_under_way_and_then_sends_everybody_away(w: World) -> None:
     member, other = await w.enter(ANN), await w.enter(BOB, v1=False)
     w.broker.hold_appends = True
     member.receive(send("a", "hi"))
@@ -392,7 +394,7 @@ async def test_draining_answers_what_is_under_way_and_then_sends_everybody_away(
     assert w.hub.members == {}
 
 
-async def test_draining_does_not_wait_longer_than_it_was_told(w: World):
+async def test_draining_does_not_wait_longer_than_it_was_told(w: World) -> None:
     member = await w.enter()
     w.broker.hold_appends = True
     member.receive(send("a", "hi"))
@@ -402,12 +404,12 @@ async def test_draining_does_not_wait_longer_than_it_was_told(w: World):
     assert wire_of(member).closed == (1012, "this instance is leaving, come back")
 
 
-async def test_draining_an_empty_instance_takes_no_time(w: World):
+async def test_draining_an_empty_instance_takes_no_time(w: World) -> None:
     await w.hub.drain(1.0)
     assert w.hub.draining
 
 
-async def test_draining_tells_the_other_instances_that_its_people_are_gone(w: World):
+async def test_draining_tells_the_other_instances_that_its_people_are_gone(w: World) -> None:
     await w.enter(ANN)
     await w.enter(BOB, room="elsewhere")
     await later(2)
@@ -417,7 +419,7 @@ async def test_draining_tells_the_other_instances_that_its_people_are_gone(w: Wo
     assert gone == {ROOM, "elsewhere"}
 
 
-async def test_an_unknown_answer_ends_the_wait_of_a_draining_instance(w: World):
+async def test_an_unknown_answer_ends_the_wait_of_a_draining_instance(w: World) -> None:
     member = await w.enter()
     w.broker.hold_appends = True
     member.receive(send("a", "hi"))
@@ -429,7 +431,7 @@ async def test_an_unknown_answer_ends_the_wait_of_a_draining_instance(w: World):
     assert [frame["type"] for frame in wire_of(member).frames][-1] in ("unknown", "presence")
 
 
-async def test_a_client_that_reads_nothing_does_not_hold_up_the_draining(w: World):
+async def test_a_client_that_reads_nothing_does_not_hold_up_the_draining(w: World) -> None:
     wire = WireDouble()
     wire.stuck = True
     member = await w.enter(wire=wire)
@@ -440,7 +442,7 @@ async def test_a_client_that_reads_nothing_does_not_hold_up_the_draining(w: Worl
     assert wire.closed is not None
 
 
-async def test_stopping_leaves_no_task_and_no_timer(w: World):
+async def test_stopping_leaves_no_task_and_no_timer(w: World) -> None:
     w.hub.start()
     await w.enter(ANN)
     await w.hub.stop()
@@ -451,7 +453,7 @@ async def test_stopping_leaves_no_task_and_no_timer(w: World):
 # Writing ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_task_of_the_hub_that_fails_is_logged(w: World, caplog):
+async def test_a_task_of_the_hub_that_fails_is_logged(w: World, caplog) -> None:
     async def fail() -> None:
         raise RuntimeError("a bug")
 
@@ -460,7 +462,7 @@ async def test_a_task_of_the_hub_that_fails_is_logged(w: World, caplog):
     assert "a task of the hub failed" in caplog.text
 
 
-async def test_messages_of_two_rooms_in_one_turn_reach_both(w: World, monkeypatch):
+async def test_messages_of_two_rooms_in_one_turn_reach_both(w: World, monkeypatch) -> None:
     flushed: list[str] = []
     real = Room.flush
 
@@ -478,7 +480,7 @@ async def test_messages_of_two_rooms_in_one_turn_reach_both(w: World, monkeypatc
     assert flushed == ["one", "two"]
 
 
-async def test_the_counters_of_two_hubs_are_apart(w: World):
+async def test_the_counters_of_two_hubs_are_apart(w: World) -> None:
     async with world(ScriptedBroker()) as other:
         member = await w.enter()
         member.receive(send("a", ""))

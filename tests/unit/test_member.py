@@ -26,7 +26,7 @@ def answers(member: Member) -> list[tuple[str, str]]:
 # Sends and their answers ------------------------------------------------------------------------------------
 
 
-async def test_an_ack_names_the_position_and_comes_only_after_the_broker_s_word(w: World):
+async def test_an_ack_names_the_position_and_comes_only_after_the_broker_s_word(w: World) -> None:
     member = await w.enter()
     w.broker.hold_appends = True
     member.receive(send("a", "hi"))
@@ -40,7 +40,7 @@ async def test_an_ack_names_the_position_and_comes_only_after_the_broker_s_word(
     assert w.hub.counters.acks == 1
 
 
-async def test_the_same_id_again_gets_the_same_position_and_no_second_entry(w: World):
+async def test_the_same_id_again_gets_the_same_position_and_no_second_entry(w: World) -> None:
     member = await w.enter()
     for _ in range(3):
         member.receive(send("a", "hi"))
@@ -50,7 +50,7 @@ async def test_the_same_id_again_gets_the_same_position_and_no_second_entry(w: W
     assert wire_of(member).texts == ["hi"]
 
 
-async def test_the_same_id_while_it_is_under_way_is_put_in_line_once_and_answered_once(w: World):
+async def test_the_same_id_while_it_is_under_way_is_put_in_line_once_and_answered_once(w: World) -> None:
     member = await w.enter()
     w.broker.hold_appends = True
     for _ in range(3):
@@ -62,7 +62,7 @@ async def test_the_same_id_while_it_is_under_way_is_put_in_line_once_and_answere
 
 
 @pytest.mark.parametrize("under_way", [True, False])
-async def test_the_same_id_with_another_text_is_a_conflict(w: World, under_way):
+async def test_the_same_id_with_another_text_is_a_conflict(w: World, under_way) -> None:
     member = await w.enter()
     w.broker.hold_appends = under_way
     member.receive(send("a", "one"))
@@ -77,7 +77,7 @@ async def test_the_same_id_with_another_text_is_a_conflict(w: World, under_way):
     assert wire_of(member).texts == ["one"]
 
 
-async def test_what_is_stored_is_said_under_the_connection_s_own_identity(w: World):
+async def test_what_is_stored_is_said_under_the_connection_s_own_identity(w: World) -> None:
     member = await w.enter(ANN)
     member.receive('{"type":"send","id":"a","message":"hi","user":{"id":"bob-id","name":"Bob"},"time":"x"}')
     await settled()
@@ -89,7 +89,7 @@ async def test_what_is_stored_is_said_under_the_connection_s_own_identity(w: Wor
     ("text", "code"),
     [("", "empty"), (" \n\t\u3000", "empty"), ("x" * 101, "too_long"), ("é" * 51, "too_long")],
 )
-async def test_a_text_that_is_not_taken_is_refused_by_its_id_and_never_submitted(text, code):
+async def test_a_text_that_is_not_taken_is_refused_by_its_id_and_never_submitted(text, code) -> None:
     async with world(max_message_bytes=100) as w:
         member = await w.enter()
         member.receive(send("a", text))
@@ -100,7 +100,7 @@ async def test_a_text_that_is_not_taken_is_refused_by_its_id_and_never_submitted
         assert w.hub.counters.nacks == {code: 1}
 
 
-async def test_a_text_with_half_a_surrogate_is_refused_by_its_id(w: World):
+async def test_a_text_with_half_a_surrogate_is_refused_by_its_id(w: World) -> None:
     member = await w.enter()
     member.receive('{"type":"send","id":"a","message":"\\ud83d"}')
     member.receive('{"type":"send","id":"b","message":"\ud83d"}')
@@ -125,7 +125,9 @@ async def test_a_text_with_half_a_surrogate_is_refused_by_its_id(w: World):
         ('{"type":"send","id":5,"message":"hi"}', "bad_request"),
     ],
 )
-async def test_a_frame_that_is_not_understood_is_an_error_and_the_connection_lives_on(w: World, frame, code):
+async def test_a_frame_that_is_not_understood_is_an_error_and_the_connection_lives_on(
+    w: World, frame, code
+) -> None:
     member = await w.enter()
     member.receive(frame)
     member.receive(send("ok", "still here"))
@@ -136,7 +138,7 @@ async def test_a_frame_that_is_not_understood_is_an_error_and_the_connection_liv
     assert wire_of(member).texts == ["still here"]
 
 
-async def test_a_send_whose_message_is_no_text_is_refused_by_its_id(w: World):
+async def test_a_send_whose_message_is_no_text_is_refused_by_its_id(w: World) -> None:
     member = await w.enter()
     for number, message in enumerate(["null", "5", "[]", "{}", "true"]):
         member.receive(f'{{"type":"send","id":"i{number}","message":{message}}}')
@@ -149,7 +151,7 @@ async def test_a_send_whose_message_is_no_text_is_refused_by_its_id(w: World):
     ("outcome", "code"),
     [(Conflict("x"), "id_conflict"), (Refused("the entry is too big"), "bad_request")],
 )
-async def test_what_the_broker_refuses_for_good_is_a_nack(w: World, outcome, code):
+async def test_what_the_broker_refuses_for_good_is_a_nack(w: World, outcome, code) -> None:
     member = await w.enter()
     w.broker.hold_appends = True
     member.receive(send("a", "hi"))
@@ -159,7 +161,7 @@ async def test_what_the_broker_refuses_for_good_is_a_nack(w: World, outcome, cod
     assert (nack["id"], nack["code"]) == ("a", code)
 
 
-async def test_ping_is_answered_with_the_top_and_pong_with_nothing(w: World):
+async def test_ping_is_answered_with_the_top_and_pong_with_nothing(w: World) -> None:
     member = await w.enter()
     await later(1)
     w.broker.put()
@@ -171,7 +173,7 @@ async def test_ping_is_answered_with_the_top_and_pong_with_nothing(w: World):
     assert wire_of(member).frames == [{"type": "pong", "position": w.room.top}]
 
 
-async def test_more_than_the_rate_is_refused_with_the_time_to_wait():
+async def test_more_than_the_rate_is_refused_with_the_time_to_wait() -> None:
     async with world(message_rate=1.0) as w:
         member = await w.enter()
         for number in range(5):
@@ -193,7 +195,7 @@ async def test_more_than_the_rate_is_refused_with_the_time_to_wait():
         assert ("ack", "i3") in answers(member)
 
 
-async def test_the_rate_is_the_session_s_whichever_socket_it_uses():
+async def test_the_rate_is_the_session_s_whichever_socket_it_uses() -> None:
     async with world(message_rate=1.0) as w:
         members = [await w.enter(ANN) for _ in range(3)]
         other = await w.enter(BOB)
@@ -206,7 +208,7 @@ async def test_the_rate_is_the_session_s_whichever_socket_it_uses():
         assert wire_of(other).of("nack") == []
 
 
-async def test_a_resend_of_an_unanswered_message_is_not_refused_for_the_rate():
+async def test_a_resend_of_an_unanswered_message_is_not_refused_for_the_rate() -> None:
     """It may be in the log by now, and what was nacked never appears (C7)."""
     async with world(message_rate=1.0) as w:
         member = await w.enter()
@@ -225,7 +227,7 @@ async def test_a_resend_of_an_unanswered_message_is_not_refused_for_the_rate():
         assert sorted(answers(member)[3:]) == [("ack", "a"), ("ack", "b"), ("ack", "c")]
 
 
-async def test_a_resend_after_a_reconnect_of_what_was_stored_is_not_refused_for_the_rate():
+async def test_a_resend_after_a_reconnect_of_what_was_stored_is_not_refused_for_the_rate() -> None:
     async with world(message_rate=1.0) as w:
         member = await w.enter()
         for message_id in "abc":
@@ -257,7 +259,7 @@ async def with_an_unknown(w: World) -> Member:
     return member
 
 
-async def test_after_unknown_nothing_newer_passes_before_the_resend(w: World):
+async def test_after_unknown_nothing_newer_passes_before_the_resend(w: World) -> None:
     member = await with_an_unknown(w)
     member.receive(send("b", "two"))
     await settled()
@@ -270,7 +272,7 @@ async def test_after_unknown_nothing_newer_passes_before_the_resend(w: World):
     assert wire_of(member).texts == ["one", "two"]
 
 
-async def test_who_never_resends_is_held_up_for_some_seconds_only(w: World):
+async def test_who_never_resends_is_held_up_for_some_seconds_only(w: World) -> None:
     member = await with_an_unknown(w)
     await later(life.ORDER_SECONDS - 1)
     member.receive(send("b", "two"))
@@ -280,7 +282,7 @@ async def test_who_never_resends_is_held_up_for_some_seconds_only(w: World):
     assert answers(member) == [("unknown", "a"), ("unknown", "b"), ("ack", "b")]
 
 
-async def test_the_first_of_several_unanswered_ones_is_waited_for(w: World):
+async def test_the_first_of_several_unanswered_ones_is_waited_for(w: World) -> None:
     member = await w.enter()
     w.broker.hold_appends = True
     for message_id in "abc":
@@ -294,7 +296,7 @@ async def test_the_first_of_several_unanswered_ones_is_waited_for(w: World):
     assert wire_of(member).texts == ["a", "b", "c"]
 
 
-async def test_the_gate_of_one_connection_holds_up_no_other(w: World):
+async def test_the_gate_of_one_connection_holds_up_no_other(w: World) -> None:
     await with_an_unknown(w)
     other = await w.enter(ANN)
     other.receive(send("b", "two"))
@@ -305,7 +307,7 @@ async def test_the_gate_of_one_connection_holds_up_no_other(w: World):
 # In flight --------------------------------------------------------------------------------------------------
 
 
-async def test_reading_pauses_while_too_many_sends_are_without_an_answer(w: World):
+async def test_reading_pauses_while_too_many_sends_are_without_an_answer(w: World) -> None:
     member = await w.enter()
     w.broker.hold_appends = True
     for number in range(life.IN_FLIGHT - 1):
@@ -321,7 +323,7 @@ async def test_reading_pauses_while_too_many_sends_are_without_an_answer(w: Worl
     assert member.in_flight == life.IN_FLIGHT - 1
 
 
-async def test_a_paused_reader_wakes_up_when_the_connection_closes(w: World):
+async def test_a_paused_reader_wakes_up_when_the_connection_closes(w: World) -> None:
     member = await w.enter()
     w.broker.hold_appends = True
     for number in range(life.IN_FLIGHT):
@@ -333,7 +335,7 @@ async def test_a_paused_reader_wakes_up_when_the_connection_closes(w: World):
     assert pause.done()
 
 
-async def test_an_answer_after_the_end_is_nobody_s(w: World):
+async def test_an_answer_after_the_end_is_nobody_s(w: World) -> None:
     member = await w.enter()
     w.broker.hold_appends = True
     member.receive(send("a", "hi"))
@@ -349,7 +351,7 @@ async def test_an_answer_after_the_end_is_nobody_s(w: World):
 # The plain dialect ------------------------------------------------------------------------------------------
 
 
-async def test_plain_members_get_messages_and_nothing_else(w: World):
+async def test_plain_members_get_messages_and_nothing_else(w: World) -> None:
     member = await w.enter(v1=False)
     await w.enter(BOB)
     member.receive('{"message": "hi"}')
@@ -376,7 +378,7 @@ async def test_plain_members_get_messages_and_nothing_else(w: World):
         "[" * 100_000,
     ],
 )
-async def test_a_refused_plain_message_closes_with_1008_and_a_reason(frame):
+async def test_a_refused_plain_message_closes_with_1008_and_a_reason(frame) -> None:
     async with world(max_message_bytes=100) as w:
         member = await w.enter(v1=False)
         member.receive(frame)
@@ -389,7 +391,7 @@ async def test_a_refused_plain_message_closes_with_1008_and_a_reason(frame):
         assert w.broker.submitted == []
 
 
-async def test_a_plain_message_above_the_rate_closes_with_1008():
+async def test_a_plain_message_above_the_rate_closes_with_1008() -> None:
     async with world(message_rate=1.0) as w:
         member = await w.enter(v1=False)
         for _ in range(4):
@@ -397,7 +399,7 @@ async def test_a_plain_message_above_the_rate_closes_with_1008():
         assert wire_of(member).closed == (1008, "too many messages, slow down")
 
 
-async def test_a_plain_message_without_an_answer_closes_so_that_its_sender_knows(w: World):
+async def test_a_plain_message_without_an_answer_closes_so_that_its_sender_knows(w: World) -> None:
     member = await w.enter(v1=False)
     w.broker.hold_appends = True
     member.receive('{"message": "hi"}')
@@ -406,7 +408,7 @@ async def test_a_plain_message_without_an_answer_closes_so_that_its_sender_knows
 
 
 @pytest.mark.parametrize("outcome", [Refused("too big"), Conflict("x")])
-async def test_a_plain_message_that_the_broker_refuses_closes_with_1008(w: World, outcome):
+async def test_a_plain_message_that_the_broker_refuses_closes_with_1008(w: World, outcome) -> None:
     member = await w.enter(v1=False)
     w.broker.hold_appends = True
     member.receive('{"message": "hi"}')
@@ -431,7 +433,7 @@ async def fallen_behind(w: World, *, v1: bool = True) -> Member:
 
 
 @pytest.mark.parametrize("v1", [True, False])
-async def test_what_waits_for_a_slow_reader_is_bounded(w: World, v1):
+async def test_what_waits_for_a_slow_reader_is_bounded(w: World, v1) -> None:
     member = await fallen_behind(w, v1=v1)
     for _ in range(500):
         w.broker.put(text=BIG)
@@ -439,7 +441,7 @@ async def test_what_waits_for_a_slow_reader_is_bounded(w: World, v1):
     assert wire_of(member).peak <= HIGH_WATER + len(BIG) + 1000
 
 
-async def test_a_slow_reader_holds_up_nobody(w: World):
+async def test_a_slow_reader_holds_up_nobody(w: World) -> None:
     slow, quick = await fallen_behind(w), await w.enter(BOB)
     w.broker.put(100, text=BIG)
     await settled()
@@ -449,7 +451,7 @@ async def test_a_slow_reader_holds_up_nobody(w: World):
 
 @pytest.mark.parametrize("v1", [True, False])
 @pytest.mark.parametrize("step", [None, 20_000, 70_000])
-async def test_a_slow_reader_catches_up_without_a_gap_or_a_repeat(w: World, v1, step):
+async def test_a_slow_reader_catches_up_without_a_gap_or_a_repeat(w: World, v1, step) -> None:
     member = await fallen_behind(w, v1=v1)
     so_far = len(w.broker.log().entries)
     for number in range(100):
@@ -476,7 +478,7 @@ async def test_a_slow_reader_catches_up_without_a_gap_or_a_repeat(w: World, v1, 
     assert w.broker.reads == []
 
 
-async def test_a_slow_reader_that_fell_out_of_the_ring_is_told_and_gets_the_page():
+async def test_a_slow_reader_that_fell_out_of_the_ring_is_told_and_gets_the_page() -> None:
     async with world(history=20) as w:
         member = await fallen_behind(w)
         missed = 0
@@ -499,7 +501,7 @@ async def test_a_slow_reader_that_fell_out_of_the_ring_is_told_and_gets_the_page
         assert w.hub.counters.resets == {"trimmed": 1}
 
 
-async def test_a_plain_slow_reader_that_fell_out_of_the_ring_goes_on_with_what_is_live():
+async def test_a_plain_slow_reader_that_fell_out_of_the_ring_goes_on_with_what_is_live() -> None:
     async with world(history=20) as w:
         member = await fallen_behind(w, v1=False)
         while w.room.base <= member.cursor:
@@ -514,7 +516,7 @@ async def test_a_plain_slow_reader_that_fell_out_of_the_ring_goes_on_with_what_i
         assert wire_of(member).texts[-1] == "live"
 
 
-async def test_a_slow_reader_without_any_progress_is_let_go_with_1013(w: World, monkeypatch):
+async def test_a_slow_reader_without_any_progress_is_let_go_with_1013(w: World, monkeypatch) -> None:
     monkeypatch.setattr(life, "STALL_SECONDS", 4.0)
     member = await fallen_behind(w)
     await later(3.9)
@@ -525,7 +527,7 @@ async def test_a_slow_reader_without_any_progress_is_let_go_with_1013(w: World, 
     assert member not in w.room.members
 
 
-async def test_a_slow_reader_with_some_progress_is_kept(w: World):
+async def test_a_slow_reader_with_some_progress_is_kept(w: World) -> None:
     member = await fallen_behind(w)
     for _ in range(20):
         wire_of(member).take(100)
@@ -534,7 +536,7 @@ async def test_a_slow_reader_with_some_progress_is_kept(w: World):
     assert member.behind
 
 
-async def test_a_reset_while_behind_comes_before_the_new_log_and_after_nothing_of_the_old(w: World):
+async def test_a_reset_while_behind_comes_before_the_new_log_and_after_nothing_of_the_old(w: World) -> None:
     member = await fallen_behind(w)
     w.broker.put(5, text="old")
     w.broker.logs.clear()
@@ -549,7 +551,7 @@ async def test_a_reset_while_behind_comes_before_the_new_log_and_after_nothing_o
     assert "old" not in wire_of(member).texts
 
 
-async def test_answers_reach_a_slow_reader_once_it_reads(w: World):
+async def test_answers_reach_a_slow_reader_once_it_reads(w: World) -> None:
     member = await fallen_behind(w)
     member.receive(send("a", "mine"))
     await settled()
@@ -561,7 +563,7 @@ async def test_answers_reach_a_slow_reader_once_it_reads(w: World):
 
 
 @pytest.mark.parametrize("frame", ['{"type":"ping"}', "{", send("a", ""), '{"type":"dance"}'])
-async def test_who_asks_and_never_reads_the_answers_does_not_fill_the_memory(w: World, frame):
+async def test_who_asks_and_never_reads_the_answers_does_not_fill_the_memory(w: World, frame) -> None:
     """One byte read every few seconds keeps the connection open."""
     member = await fallen_behind(w)
     for number in range(60_000):
@@ -575,7 +577,7 @@ async def test_who_asks_and_never_reads_the_answers_does_not_fill_the_memory(w: 
     assert member.closing is not None or held < 1_000_000
 
 
-async def test_a_big_history_comes_in_pieces_as_fast_as_it_is_read(w: World):
+async def test_a_big_history_comes_in_pieces_as_fast_as_it_is_read(w: World) -> None:
     await w.enter()
     w.broker.put(200, text=BIG)
     member_wire = type(wire_of(await w.enter()))()
@@ -590,7 +592,7 @@ async def test_a_big_history_comes_in_pieces_as_fast_as_it_is_read(w: World):
     assert len(member_wire.texts) == 200
 
 
-async def test_a_connection_that_is_gone_leaves_no_task_behind(w: World):
+async def test_a_connection_that_is_gone_leaves_no_task_behind(w: World) -> None:
     member = await fallen_behind(w)
     w.hub.leave(member)
     wire_of(member).take()
@@ -602,7 +604,7 @@ async def test_a_connection_that_is_gone_leaves_no_task_behind(w: World):
 # Silence and the session's end ------------------------------------------------------------------------------
 
 
-async def test_a_silent_client_is_pinged_with_the_top_and_let_go_after_two(w: World):
+async def test_a_silent_client_is_pinged_with_the_top_and_let_go_after_two(w: World) -> None:
     member = await w.enter()
     w.hub.start()
     await later(life.SILENCE_SECONDS - 1)
@@ -615,7 +617,7 @@ async def test_a_silent_client_is_pinged_with_the_top_and_let_go_after_two(w: Wo
     assert wire_of(member).closed == (1013, "no sign of life")
 
 
-async def test_any_frame_is_a_sign_of_life(w: World):
+async def test_any_frame_is_a_sign_of_life(w: World) -> None:
     member = await w.enter()
     w.hub.start()
     for _ in range(10):
@@ -625,7 +627,7 @@ async def test_any_frame_is_a_sign_of_life(w: World):
     assert wire_of(member).of("ping") == []
 
 
-async def test_a_silent_plain_client_gets_pings_of_the_protocol_and_stays(w: World):
+async def test_a_silent_plain_client_gets_pings_of_the_protocol_and_stays(w: World) -> None:
     member = await w.enter(v1=False)
     w.hub.start()
     await later(200)
@@ -634,7 +636,7 @@ async def test_a_silent_plain_client_gets_pings_of_the_protocol_and_stays(w: Wor
     assert 6 <= len(wire_of(member).writes) <= 8
 
 
-async def test_an_expired_session_s_socket_is_closed_within_five_seconds(w: World):
+async def test_an_expired_session_s_socket_is_closed_within_five_seconds(w: World) -> None:
     member = await w.enter(expires=time.time() - 1)
     other = await w.enter(BOB, expires=time.time() + 1000)
     w.hub.start()
@@ -646,7 +648,7 @@ async def test_an_expired_session_s_socket_is_closed_within_five_seconds(w: Worl
 # Closing ----------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_pending_leaves_before_the_close(w: World):
+async def test_what_is_pending_leaves_before_the_close(w: World) -> None:
     member = await w.enter()
     await settled()
     wire_of(member).forget()
@@ -655,7 +657,7 @@ async def test_what_is_pending_leaves_before_the_close(w: World):
     assert answers(member) == [("nack", "a")]
 
 
-async def test_only_the_first_reason_to_close_counts(w: World):
+async def test_only_the_first_reason_to_close_counts(w: World) -> None:
     member = await w.enter()
     member.close(1008, "first")
     member.close(1012, "second")
@@ -663,7 +665,7 @@ async def test_only_the_first_reason_to_close_counts(w: World):
     assert wire_of(member).closed == (1008, "first")
 
 
-async def test_nothing_is_written_after_the_close(w: World):
+async def test_nothing_is_written_after_the_close(w: World) -> None:
     member = await w.enter()
     await settled()
     member.close(1008, "x")
@@ -678,7 +680,7 @@ async def test_nothing_is_written_after_the_close(w: World):
 # Typing -----------------------------------------------------------------------------------------------------
 
 
-async def test_typing_is_told_at_most_once_each_three_seconds(w: World):
+async def test_typing_is_told_at_most_once_each_three_seconds(w: World) -> None:
     member, other = await w.enter(ANN), await w.enter(BOB)
     plain = await w.enter(BOB, v1=False)
     for _ in range(61):
@@ -689,7 +691,7 @@ async def test_typing_is_told_at_most_once_each_three_seconds(w: World):
     assert wire_of(plain).frames == []
 
 
-async def test_typing_from_two_sockets_of_one_person_is_told_no_more_often(w: World):
+async def test_typing_from_two_sockets_of_one_person_is_told_no_more_often(w: World) -> None:
     members, other = [await w.enter(ANN) for _ in range(5)], await w.enter(BOB)
     for member in members:
         member.receive('{"type":"typing"}')
@@ -697,7 +699,7 @@ async def test_typing_from_two_sockets_of_one_person_is_told_no_more_often(w: Wo
     assert len(wire_of(other).of("typing")) == 1
 
 
-async def test_typing_stays_in_its_room(w: World):
+async def test_typing_stays_in_its_room(w: World) -> None:
     member, other = await w.enter(ANN), await w.enter(BOB, room="elsewhere")
     member.receive('{"type":"typing"}')
     await settled()
@@ -707,7 +709,7 @@ async def test_typing_stays_in_its_room(w: World):
 # The broker's word ------------------------------------------------------------------------------------------
 
 
-async def test_every_answer_that_a_broker_can_give_ends_the_wait():
+async def test_every_answer_that_a_broker_can_give_ends_the_wait() -> None:
     for outcome in (Appended("p", False), Appended("p", True), Conflict(""), Refused(""), Unknown("")):
         async with world(ScriptedBroker()) as w:
             member = await w.enter()

@@ -133,7 +133,7 @@ TestLogAgainstList = LogAgainstList.TestCase
 TestLogAgainstList.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 
-def test_what_is_too_old_leaves_the_log_with_its_id(monkeypatch):
+def test_what_is_too_old_leaves_the_log_with_its_id(monkeypatch) -> None:
     log = RoomLog(Window(10, 60))
     monkeypatch.setattr(memory.codec, "now_ms", lambda: NOW_MS)
     log.append(append("a", time=NOW_MS))
@@ -144,7 +144,7 @@ def test_what_is_too_old_leaves_the_log_with_its_id(monkeypatch):
     assert log.read(top, None, 5) == ([], True, None)
 
 
-def test_two_logs_never_share_a_position():
+def test_two_logs_never_share_a_position() -> None:
     one, other = RoomLog(Window()), RoomLog(Window())
     one.append(append("a"))
     other.append(append("a"))
@@ -152,7 +152,7 @@ def test_two_logs_never_share_a_position():
     assert other.read(one.top, None, 5).reason == "epoch"
 
 
-async def test_rooms_that_nobody_follows_are_bounded_and_followed_ones_stay(monkeypatch):
+async def test_rooms_that_nobody_follows_are_bounded_and_followed_ones_stay(monkeypatch) -> None:
     monkeypatch.setattr(memory, "IDLE_ROOMS", 20)
     broker = MemoryBroker()
     from brokers import Listener
@@ -170,7 +170,7 @@ async def test_rooms_that_nobody_follows_are_bounded_and_followed_ones_stay(monk
 
 
 @pytest.mark.parametrize("url", ["memory://host", "memory:///path", "memory://user:hush@", "memory://:5"])
-def test_an_address_makes_no_sense(url):
+def test_an_address_makes_no_sense(url) -> None:
     from brokers import BrokerConfigError
 
     with pytest.raises(BrokerConfigError, match="address"):

@@ -12,20 +12,26 @@ from quartchat.names import BadName, person_name, room_name
 
 GOOD = [
     # Latin and friends
-    "a", "lobby", "Case", "Ünïcödé", "naïve café", "Straße", "Łódź", "Øresund", "İstanbul", "Đà Nẵng", "Ħal Għaxaq",
+    "a", "lobby", "Case", "Ünïcödé", "naïve café", "Straße", "Łódź", "Øresund", "İstanbul",
+    "Đà Nẵng", "Ħal Għaxaq",
     # other alphabets and abjads
-    "Ελλάδα", "Привет", "Київ", "Հայաստան", "საქართველო", "עִבְרִית", "العَرَبِيَّة", "فارسی", "اردو", "ትግርኛ", "ⵜⴰⵎⴰⵣⵉⵖⵜ", "ᏣᎳᎩ",
-    "ߒߞߏ", "ܣܘܪܝܝܐ", "ދިވެހި",
+    "Ελλάδα", "Привет", "Київ", "Հայաստան", "საქართველო", "עִבְרִית", "العَرَبِيَّة", "فارسی",
+    "اردو", "ትግርኛ", "ⵜⴰⵎⴰⵣⵉⵖⵜ", "ᏣᎳᎩ", "ߒߞߏ", "ܣܘܪܝܝܐ", "ދިވެހި",
     # Brahmic scripts: their vowels are marks
-    "हिन्दी", "বাংলা", "தமிழ்", "తెలుగు", "ಕನ್ನಡ", "മലയാളം", "ગુજરાતી", "ਪੰਜਾਬੀ", "සිංහල", "ไทย", "ລາວ", "မြန်မာ", "ខ្មែរ", "བོད་ཡིག",
+    "हिन्दी", "বাংলা", "தமிழ்", "తెలుగు", "ಕನ್ನಡ", "മലയാളം", "ગુજરાતી", "ਪੰਜਾਬੀ", "සිංහල", "ไทย",
+    "ລາວ", "မြန်မာ", "ខ្មែរ", "བོད་ཡིག",
     # East Asia
-    "日本語の部屋", "カタカナ", "中文聊天室", "繁體", "한국어", "ᄒᆞᆫ글", "あ　い", "ㄅㄆㄇ", "𠮷野家", "ᠮᠣᠩᠭᠣᠯ",
+    "日本語の部屋", "カタカナ", "中文聊天室", "繁體", "한국어", "ᄒᆞᆫ글", "あ　い", "ㄅㄆㄇ",
+    "𠮷野家", "ᠮᠣᠩᠭᠣᠯ",
     # digits and punctuation
-    "123", "١٢٣", "१२३", "½", "...", ".hidden", "a-b_c.d", "what?", "a&b=c+d", "100%", "#1", "it's", '"x"', "<b>", "back\\slash", "a:b;c",
-    "two words", "a  b", "~", "€5", "a—b", "„so“", "¿qué?", "、。",
+    "123", "١٢٣", "१२३", "½", "...", ".hidden", "a-b_c.d", "what?", "a&b=c+d", "100%", "#1", "it's",
+    '"x"', "<b>", 'back\\slash', "a:b;c", "two words", "a  b", "~", "€5", "a—b", "„so“",
+    "¿qué?", "、。",
     # emoji
-    "🎉", "❤️", "❤", "☎️", "👍🏽", "👩🏽‍💻", "👨‍👩‍👧‍👦", "🏳️‍🌈", "🏴‍☠️", "👁️‍🗨️", "❤️‍🔥", "🧑‍⚕️", "🏃‍♂️‍➡️", "1️⃣", "#️⃣", "*️⃣", "🇰🇷", "🇺🇳", "↔️", "‼️", "⁉️", "㊗️",
-    "™️", "©️", "team 🦊 fox", "🐻‍❄️", "⤴️", "◼️",
+    "🎉", "❤️", "❤", "☎️", "👍🏽", "👩🏽‍💻", "👨‍👩‍👧‍👦", "🏳️‍🌈", "🏴‍☠️",
+    "👁️‍🗨️", "❤️‍🔥", "🧑‍⚕️", "🏃‍♂️‍➡️", "1️⃣", "#️⃣", "*️⃣", "🇰🇷",
+    "🇺🇳", "↔️", "‼️", "⁉️", "㊗️", "™️", "©️", "team 🦊 fox", "🐻‍❄️", "⤴️",
+    "◼️",
 ]  # fmt: skip
 
 BAD = {
@@ -110,19 +116,19 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_names_of_every_script_are_taken(name):
+def test_names_of_every_script_are_taken(name) -> None:
     assert room_name(name) == unicodedata.normalize("NFC", name)
     assert person_name(name) == unicodedata.normalize("NFC", name)
 
 
 @pytest.mark.parametrize("name", BAD.values(), ids=BAD.keys())
-def test_what_hides_or_disturbs_is_refused_for_rooms(name):
+def test_what_hides_or_disturbs_is_refused_for_rooms(name) -> None:
     with pytest.raises(BadName):
         room_name(name)
 
 
 @pytest.mark.parametrize("name", [bad for bad in BAD.values() if bad == bad.strip()], ids=ascii)
-def test_what_hides_or_disturbs_is_refused_for_people(name):
+def test_what_hides_or_disturbs_is_refused_for_people(name) -> None:
     with pytest.raises(BadName):
         person_name(name)
 
@@ -142,7 +148,7 @@ INVISIBLE = [
 """Default_Ignorable_Code_Point of Unicode 15.1, DerivedCoreProperties.txt."""
 
 
-def test_no_character_that_unicode_calls_ignorable_stands_between_letters():
+def test_no_character_that_unicode_calls_ignorable_stands_between_letters() -> None:
     taken = []
     for code in INVISIBLE:
         try:
@@ -154,7 +160,7 @@ def test_no_character_that_unicode_calls_ignorable_stands_between_letters():
 
 
 @pytest.mark.parametrize("hidden", ["\ufe0f", "\u200d!", "\u200d+", "\ufe0f\u200d!"], ids=ascii)
-def test_nothing_hides_behind_punctuation(hidden):
+def test_nothing_hides_behind_punctuation(hidden) -> None:
     """`a.b` and `a.<VS16>b` look alike and would be two rooms, or two people."""
     taken = []
     for base in "!?.,:;#*%&@'+<=>~|^`¨°§¶":
@@ -166,7 +172,7 @@ def test_nothing_hides_behind_punctuation(hidden):
 
 
 @pytest.mark.parametrize("name", ["ℹ️", "〰️", "ℹ️ help"])
-def test_pictures_that_are_no_symbols_to_unicode_are_taken_as_keyboards_write_them(name):
+def test_pictures_that_are_no_symbols_to_unicode_are_taken_as_keyboards_write_them(name) -> None:
     assert room_name(name) == name
 
 
@@ -182,7 +188,7 @@ def test_pictures_that_are_no_symbols_to_unicode_are_taken_as_keyboards_write_th
         ("\uf900", "\u8c48"),
     ],
 )
-def test_two_spellings_of_one_name_are_one_name(one, other):
+def test_two_spellings_of_one_name_are_one_name(one, other) -> None:
     assert one != other
     assert room_name(one) == room_name(other)
     assert person_name(one) == person_name(other)
@@ -201,26 +207,26 @@ def test_two_spellings_of_one_name_are_one_name(one, other):
         ("µ", "μ"),
     ],
 )
-def test_names_that_only_look_or_sound_alike_are_two(one, other):
+def test_names_that_only_look_or_sound_alike_are_two(one, other) -> None:
     assert room_name(one) != room_name(other)
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "e\u0301", "ⵜ", "\u1112\u1161\u11ab", "क"])
-def test_a_room_has_at_most_64_characters_in_nfc(letter):
+def test_a_room_has_at_most_64_characters_in_nfc(letter) -> None:
     assert len(room_name(letter * 64)) == 64
     with pytest.raises(BadName, match="64 characters"):
         room_name(letter * 65)
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "e\u0301", "日", "\u1112\u1161\u11ab", "🎉", "𠮷"])
-def test_a_person_has_at_most_32_characters_in_nfc(letter):
+def test_a_person_has_at_most_32_characters_in_nfc(letter) -> None:
     assert len(person_name(letter * 32)) == 32
     with pytest.raises(BadName, match="32 characters"):
         person_name(letter * 33)
 
 
 @pytest.mark.parametrize(("letter", "most"), [("🎉", 50), ("𠮷", 50), ("日", 64), ("é", 64)])
-def test_a_room_has_at_most_200_bytes(letter, most):
+def test_a_room_has_at_most_200_bytes(letter, most) -> None:
     assert len(room_name(letter * most).encode()) <= 200
     with pytest.raises(BadName):
         room_name(letter * (most + 1))
@@ -231,29 +237,29 @@ def test_a_room_has_at_most_200_bytes(letter, most):
 
 
 @pytest.mark.parametrize("text", ["x" * 10_000_000, "e\u0301" * 5_000_000, " " * 10_000_000 + "x"])
-def test_a_huge_name_is_refused_before_any_work(text):
+def test_a_huge_name_is_refused_before_any_work(text) -> None:
     with pytest.raises(BadName):
         room_name(text)
 
 
 @pytest.mark.parametrize("text", ["\u1f82" * 64, unicodedata.normalize("NFD", "\u1f82" * 64)])
-def test_the_longest_spelling_of_a_name_that_fits_is_taken(text):
+def test_the_longest_spelling_of_a_name_that_fits_is_taken(text) -> None:
     assert room_name(text) == "\u1f82" * 64
 
 
 @pytest.mark.parametrize("typed", [" Ann", "Ann ", "\tAnn\n", "\u3000Ann\u3000", "\u00a0Ann", "  Ann  "])
-def test_spaces_around_what_a_person_typed_are_dropped(typed):
+def test_spaces_around_what_a_person_typed_are_dropped(typed) -> None:
     assert person_name(typed) == "Ann"
 
 
 @pytest.mark.parametrize("typed", ["", " ", "\t\n", "\u3000\u3000"])
-def test_a_person_needs_a_name(typed):
+def test_a_person_needs_a_name(typed) -> None:
     with pytest.raises(BadName, match="empty"):
         person_name(typed)
 
 
 @pytest.mark.parametrize("bad", ["a\u202eb", "a\ud800b", "a\x00b", "a/b", "x" * 100])
-def test_the_reason_is_a_sentence_and_does_not_repeat_what_was_refused(bad):
+def test_the_reason_is_a_sentence_and_does_not_repeat_what_was_refused(bad) -> None:
     with pytest.raises(BadName) as caught:
         room_name(bad)
     text = str(caught.value)
@@ -263,7 +269,7 @@ def test_the_reason_is_a_sentence_and_does_not_repeat_what_was_refused(bad):
 
 
 @given(st.text(max_size=80))
-def test_a_taken_name_is_in_its_final_form(text):
+def test_a_taken_name_is_in_its_final_form(text) -> None:
     try:
         name = room_name(text)
     except BadName:

@@ -79,7 +79,7 @@ PASS, STOP = True, False
         ("https://chat.example.org", None, "[", STOP),
     ],
 )
-def test_without_a_list_only_the_host_that_was_asked_may_come(origin, site, host, expected):
+def test_without_a_list_only_the_host_that_was_asked_may_come(origin, site, host, expected) -> None:
     assert allowed(origin, site, host, frozenset()) is expected
 
 
@@ -104,5 +104,5 @@ LISTED = frozenset({"https://chat.example.org", "http://localhost:8000", "https:
         (None, "cross-site", "backend:8000", STOP),
     ],
 )
-def test_with_a_list_only_the_listed_ones_may(origin, site, host, expected):
+def test_with_a_list_only_the_listed_ones_may(origin, site, host, expected) -> None:
     assert allowed(origin, site, host, LISTED) is expected

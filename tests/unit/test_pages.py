@@ -23,7 +23,7 @@ LOBBY = "/chat/"
         "/a?next=//b",
     ],
 )
-def test_a_path_of_this_site_is_kept(path):
+def test_a_path_of_this_site_is_kept(path) -> None:
     assert local_path(path) == path
 
 
@@ -69,7 +69,7 @@ def test_a_path_of_this_site_is_kept(path):
         "/" + "x" * 5000,
     ],
 )
-def test_everything_else_leads_to_the_lobby(text):
+def test_everything_else_leads_to_the_lobby(text) -> None:
     assert local_path(text) == LOBBY
 
 
@@ -81,5 +81,5 @@ def to_a_browser(base: str, location: str) -> str:
 
 @pytest.mark.parametrize("head", ["/", "//", "/\\", "\\", "/\t/", "/./", "/.//", "/..//", "/;/", "/%2f", ""])
 @pytest.mark.parametrize("tail", ["evil.example", "/evil.example", "@evil.example", ":80", "\\evil.example"])
-def test_no_combination_leaves_the_site(head, tail):
+def test_no_combination_leaves_the_site(head, tail) -> None:
     assert to_a_browser("https://chat.example.org/session", local_path(head + tail)) == "chat.example.org"

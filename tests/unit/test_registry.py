@@ -61,11 +61,11 @@ def _self() -> object:
 
 
 @pytest.mark.parametrize("url", ["memory://", "memory:", "memory:///", "MEMORY://"])
-def test_memory_needs_nothing(url):
+def test_memory_needs_nothing(url) -> None:
     assert isinstance(connect(url), MemoryBroker)
 
 
-def test_the_window_is_passed_on():
+def test_the_window_is_passed_on() -> None:
     assert connect("memory://", window=Window(5, 6.0)).window == Window(5, 6.0)
 
 
@@ -79,7 +79,7 @@ def test_the_window_is_passed_on():
         ("amqps://host", "RabbitMQBroker"),
     ],
 )
-def test_each_scheme_has_its_broker_and_nothing_is_connected(url, name):
+def test_each_scheme_has_its_broker_and_nothing_is_connected(url, name) -> None:
     broker = connect(url)
     assert type(broker).__name__ == name
     assert not broker.connected
@@ -102,11 +102,11 @@ def test_each_scheme_has_its_broker_and_nothing_is_connected(url, name):
         "http://[",
     ],
 )
-def test_a_url_that_no_broker_takes_is_refused(url):
+def test_a_url_that_no_broker_takes_is_refused(url) -> None:
     refusal(url)
 
 
-def test_an_unknown_scheme_is_named_with_all_that_are_known(extended):
+def test_an_unknown_scheme_is_named_with_all_that_are_known(extended) -> None:
     text = refusal("kafka://host")
     assert "'kafka'" in text
     for scheme in ("memory://", "redis://", "rediss://", "unix://", "amqp://", "amqps://", "pigeon://"):
@@ -132,12 +132,14 @@ def test_an_unknown_scheme_is_named_with_all_that_are_known(extended):
         "http://user:hush@[::1",
     ],
 )
-def test_no_password_is_in_what_is_said(url):
+def test_no_password_is_in_what_is_said(url) -> None:
+    said = ""
     try:
         connect(url)
     except BrokerConfigError as error:
-        assert "hush" not in str(error)
-        assert "\n" not in str(error)
+        said = str(error)
+    assert "hush" not in said
+    assert "\n" not in said
 
 
 class Missing(MetaPathFinder):
@@ -161,7 +163,9 @@ class Missing(MetaPathFinder):
         ("amqps", ["aio_pika", "aiormq", "pamqp"], "rabbitmq"),
     ],
 )
-def test_a_missing_driver_is_told_with_the_command_that_installs_it(monkeypatch, scheme, drivers, extra):
+def test_a_missing_driver_is_told_with_the_command_that_installs_it(
+    monkeypatch, scheme, drivers, extra
+) -> None:
     package = f"brokers.{extra}"
     for name in list(sys.modules):
         if name.split(".")[0] in drivers or name == package or name.startswith(f"{package}."):
@@ -174,26 +178,26 @@ def test_a_missing_driver_is_told_with_the_command_that_installs_it(monkeypatch,
     assert "hush" not in text
 
 
-def test_a_broker_of_another_project_is_found_by_its_entry_point(extended):
+def test_a_broker_of_another_project_is_found_by_its_entry_point(extended) -> None:
     broker = connect("pigeon://loft", window=Window(7))
     assert isinstance(broker, ScriptedBroker)
     assert (broker.url, broker.window) == ("pigeon://loft", Window(7))
     assert "pigeon" in registry.schemes()
 
 
-def test_nobody_takes_the_place_of_a_built_in_one(extended):
+def test_nobody_takes_the_place_of_a_built_in_one(extended) -> None:
     assert not isinstance(connect("redis://host"), ScriptedBroker)
 
 
-def test_an_entry_point_that_is_no_broker_is_refused(extended):
+def test_an_entry_point_that_is_no_broker_is_refused(extended) -> None:
     assert "stone" in refusal("stone://x")
 
 
 @pytest.mark.parametrize("scheme", ["ghost", "absent"])
-def test_an_entry_point_that_cannot_be_loaded_is_refused_in_one_line(extended, scheme):
+def test_an_entry_point_that_cannot_be_loaded_is_refused_in_one_line(extended, scheme) -> None:
     assert scheme in refusal(f"{scheme}://x")
 
 
-def test_all_schemes_are_listed_once_and_in_order():
+def test_all_schemes_are_listed_once_and_in_order() -> None:
     assert registry.schemes() == sorted(set(registry.schemes()))
     assert {"amqp", "amqps", "memory", "redis", "rediss", "unix"} <= set(registry.schemes())

@@ -25,6 +25,9 @@ from tests.unit.doubles import BOB, NOW_MS, ROOM, ClockedHub, Frame, Log, Script
 
 WINDOW = 8
 
+Script = list[tuple[list[tuple[int, tuple[Any, ...]]], bool]]
+"""Turns: what happens in them, after how many steps of the loop, and whether all comes to rest then."""
+
 
 @contextlib.contextmanager
 def small() -> Iterator[None]:
@@ -213,7 +216,7 @@ class Play:
             assert self.ours(log, number) is None, "it does not hear what is new"
 
     def fell_out(self, place: tuple[Log, int]) -> bool:
-        """Whether more was said since than the window holds; a place that is not known for sure is its end."""
+        """Whether more was said since than the window holds."""
         log, number = place
         return number < log.first or len(log.entries) > WINDOW
 
@@ -259,14 +262,16 @@ class Play:
 
     # The play --------------------------------------------------------------------------------------------
 
-    async def run(self, script: list[tuple[list[tuple[Any, ...]], bool]]) -> None:
+    async def run(self, script: Script) -> None:
         await self.broker.open(self.hub)
         self.know()
         try:
             for actions, settle in script:
-                for action in actions:
-                    self.do(action)
-                await (settled() if settle else asyncio.sleep(0))
+                async with asyncio.TaskGroup() as turn:
+                    for hops, action in actions:
+                        turn.create_task(self.soon(hops, action))
+                if settle:
+                    await settled()
                 self.check_ring()
                 for guest in self.guests:
                     self.judge(guest)
@@ -277,6 +282,11 @@ class Play:
                     guest.task.cancel()
             await self.hub.stop()
             await settled()
+
+    async def soon(self, hops: int, action: tuple[Any, ...]) -> None:
+        for _ in range(hops):
+            await asyncio.sleep(0)
+        self.do(action)
 
     async def end(self) -> None:
         """Every fault is over: all have to be caught up at once."""
@@ -326,22 +336,23 @@ def actions(*, junk: bool) -> st.SearchStrategy[tuple[Any, ...]]:
     return st.one_of(*often, *often, *seldom)
 
 
-def scripts(*, junk: bool) -> st.SearchStrategy[list[tuple[list[tuple[Any, ...]], bool]]]:
-    turn = st.tuples(st.lists(actions(junk=junk), min_size=1, max_size=5), st.booleans())
+def scripts(*, junk: bool) -> st.SearchStrategy[Script]:
+    delayed = st.tuples(st.integers(0, 2), actions(junk=junk))
+    turn = st.tuples(st.lists(delayed, min_size=1, max_size=5), st.booleans())
     return st.lists(turn, min_size=5, max_size=25)
 
 
-def play(tail_entries: int, script: list[tuple[list[tuple[Any, ...]], bool]]) -> None:
+def play(tail_entries: int, script: Script) -> None:
     with small(), asyncio.Runner(loop_factory=ClockLoop) as runner:
         runner.run(Play(tail_entries).run(script))
 
 
 @settings(max_examples=150)
 @given(st.integers(1, 6), scripts(junk=False))
-def test_every_member_sees_the_log_after_its_place_in_order_and_once_or_is_told(tail_entries, script):
+def test_every_member_sees_the_log_after_its_place_in_order_and_once_or_is_told(tail_entries, script) -> None:
     play(tail_entries, script)
 
 
 @given(st.integers(1, 6), scripts(junk=True))
-def test_the_same_with_entries_in_between_that_are_not_ours(tail_entries, script):
+def test_the_same_with_entries_in_between_that_are_not_ours(tail_entries, script) -> None:
     play(tail_entries, script)

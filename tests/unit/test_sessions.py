@@ -41,7 +41,7 @@ def entry(data: bytes) -> Entry:
     return Entry("p", None, "k", b"d", NOW_MS, data)
 
 
-async def test_an_end_counts_here_at_once_also_while_the_broker_says_nothing(here: Instance):
+async def test_an_end_counts_here_at_once_also_while_the_broker_says_nothing(here: Instance) -> None:
     here.broker.hold_appends = True
     ending = asyncio.create_task(here.ended.end("ann"))
     await settled()
@@ -52,7 +52,7 @@ async def test_an_end_counts_here_at_once_also_while_the_broker_says_nothing(her
     await ending
 
 
-async def test_an_end_reaches_those_who_follow_and_those_who_start_later(here: Instance):
+async def test_an_end_reaches_those_who_follow_and_those_who_start_later(here: Instance) -> None:
     await here.ended.follow()
     await here.ended.end("ann")
     await settled()
@@ -64,7 +64,7 @@ async def test_an_end_reaches_those_who_follow_and_those_who_start_later(here: I
     assert late.closed == ["ann"]
 
 
-async def test_all_that_the_log_retains_is_heard_of_not_just_its_tail(here: Instance):
+async def test_all_that_the_log_retains_is_heard_of_not_just_its_tail(here: Instance) -> None:
     here.broker.tail_entries = 5
     for number in range(900):
         await here.ended.end(f"u{number}")
@@ -74,7 +74,7 @@ async def test_all_that_the_log_retains_is_heard_of_not_just_its_tail(here: Inst
     assert all(f"u{number}" in late.ended for number in range(900))
 
 
-async def test_an_end_is_put_in_the_log_once_however_often_it_takes(here: Instance):
+async def test_an_end_is_put_in_the_log_once_however_often_it_takes(here: Instance) -> None:
     here.broker.hold_appends = True
     ending = asyncio.create_task(here.ended.end("ann"))
     for _ in range(5):
@@ -87,7 +87,7 @@ async def test_an_end_is_put_in_the_log_once_however_often_it_takes(here: Instan
     assert len(here.broker.log(LOG).entries) == 1
 
 
-async def test_a_broker_that_is_down_at_the_start_is_tried_until_it_is_there(here: Instance):
+async def test_a_broker_that_is_down_at_the_start_is_tried_until_it_is_there(here: Instance) -> None:
     here.broker.follow_error = Unavailable("down")
     following = asyncio.create_task(here.ended.follow())
     await later(30)
@@ -102,7 +102,7 @@ async def test_a_broker_that_is_down_at_the_start_is_tried_until_it_is_there(her
     assert here.closed == ["ann"]
 
 
-async def test_an_end_that_is_heard_again_closes_nobody_again(here: Instance):
+async def test_an_end_that_is_heard_again_closes_nobody_again(here: Instance) -> None:
     await here.ended.follow()
     await here.ended.end("ann")
     await settled()
@@ -110,7 +110,7 @@ async def test_an_end_that_is_heard_again_closes_nobody_again(here: Instance):
     assert here.closed == ["ann"]
 
 
-async def test_an_end_is_remembered_also_when_the_log_was_lost(here: Instance):
+async def test_an_end_is_remembered_also_when_the_log_was_lost(here: Instance) -> None:
     await here.ended.follow()
     await here.ended.end("ann")
     here.broker.begin_again("epoch", room=LOG)
@@ -120,24 +120,24 @@ async def test_an_end_is_remembered_also_when_the_log_was_lost(here: Instance):
 @pytest.mark.parametrize(
     "data", [b"", b"{", b"{}", b"[]", b"null", b'{"user":5}', b"\xff", b'{"user":"\\ud83d"}', b"[" * 100_000]
 )
-async def test_what_is_not_ours_in_the_log_is_skipped(here: Instance, data):
+async def test_what_is_not_ours_in_the_log_is_skipped(here: Instance, data) -> None:
     here.ended.take([entry(b'{"user":"a"}'), entry(data), entry(b'{"user":"b"}')])
     assert here.closed == ["a", "b"]
 
 
-async def test_memory_is_bounded_and_the_oldest_are_forgotten_first(here: Instance):
+async def test_memory_is_bounded_and_the_oldest_are_forgotten_first(here: Instance) -> None:
     here.ended.take([entry(b'{"user":"u%d"}' % number) for number in range(KEPT + 10)])
     assert "u9" not in here.ended
     assert "u10" in here.ended
     assert f"u{KEPT + 9}" in here.ended
 
 
-def test_no_room_has_the_log_s_name():
+def test_no_room_has_the_log_s_name() -> None:
     with pytest.raises(BadName):
         room_name(LOG)
 
 
-async def test_by_way_of_the_hub_the_sockets_are_closed_on_every_instance(w: World):
+async def test_by_way_of_the_hub_the_sockets_are_closed_on_every_instance(w: World) -> None:
     w.hub.sessions = EndedSessions(w.broker, w.hub.close_session)
     await w.hub.sessions.follow()
     member = await w.enter()

@@ -29,7 +29,7 @@ def refusal(**environ: str) -> str:
     return text
 
 
-def test_an_empty_environment_gives_the_published_defaults():
+def test_an_empty_environment_gives_the_published_defaults() -> None:
     settings = Settings.from_environment({})
     assert settings.broker == "memory://"
     assert settings.secret_key == ()
@@ -64,7 +64,7 @@ def test_an_empty_environment_gives_the_published_defaults():
         ("guests", " deny ", "deny"),
     ],
 )
-def test_every_variable_is_read(variable, value, expected):
+def test_every_variable_is_read(variable, value, expected) -> None:
     found = getattr(read(**{variable.upper(): value}), variable)
     if expected is None:
         expected = {"http://localhost:8000", "https://b.example"}
@@ -73,7 +73,7 @@ def test_every_variable_is_read(variable, value, expected):
 
 @pytest.mark.parametrize("variable", Settings.__struct_fields__)
 @pytest.mark.parametrize("nothing", ["", " ", "\t\n"])
-def test_an_empty_value_is_the_default(variable, nothing):
+def test_an_empty_value_is_the_default(variable, nothing) -> None:
     assert read(**{variable.upper(): nothing}) == Settings()
 
 
@@ -137,7 +137,7 @@ def test_an_empty_value_is_the_default(variable, nothing):
         ("ALLOWED_ORIGINS", "https://a.example\nhttps://b.example"),
     ],
 )
-def test_a_bad_value_is_refused_in_one_line_that_names_the_variable(variable, value):
+def test_a_bad_value_is_refused_in_one_line_that_names_the_variable(variable, value) -> None:
     refusal(**{variable: value})
 
 
@@ -154,7 +154,7 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_variable(variable, va
         ("QUARTCHAT_broker", "QUARTCHAT_BROKER"),
     ],
 )
-def test_a_misspelt_variable_is_refused_and_the_right_one_is_named(variable, meant):
+def test_a_misspelt_variable_is_refused_and_the_right_one_is_named(variable, meant) -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.from_environment({variable: "hush"})
     assert str(caught.value).startswith(f"{variable}: ")
@@ -162,17 +162,17 @@ def test_a_misspelt_variable_is_refused_and_the_right_one_is_named(variable, mea
     assert "hush" not in str(caught.value)
 
 
-def test_an_unknown_variable_is_refused_also_where_it_is_empty():
+def test_an_unknown_variable_is_refused_also_where_it_is_empty() -> None:
     with pytest.raises(SettingsError, match="QUARTCHAT_COLOUR"):
         Settings.from_environment({"QUARTCHAT_COLOUR": ""})
 
 
 @pytest.mark.parametrize("variable", ["PATH", "MY_QUARTCHAT_BROKER", "QUARTCHAT", "QUARTCHATBROKER"])
-def test_the_variables_of_others_are_none_of_our_business(variable):
+def test_the_variables_of_others_are_none_of_our_business(variable) -> None:
     assert Settings.from_environment({variable: "\x00"}) == Settings()
 
 
-def test_no_secret_is_in_what_is_said():
+def test_no_secret_is_in_what_is_said() -> None:
     for line in (
         refusal(SECRET_KEY="hush,,hush"),
         refusal(SECRET_KEY="hush", HISTORY="x"),
@@ -186,23 +186,29 @@ def test_no_secret_is_in_what_is_said():
     "broker",
     ["redis://host", "rediss://host", "unix:///run/redis", "amqp://host", "amqps://host", "other://", "x"],
 )
-def test_without_a_key_every_broker_but_memory_refuses_to_start(broker):
+def test_without_a_key_every_broker_but_memory_refuses_to_start(broker) -> None:
     with pytest.raises(SettingsError, match=r"^QUARTCHAT_SECRET_KEY: .*token_urlsafe"):
         read(BROKER=broker).with_key()
 
 
-def test_the_memory_broker_makes_a_key_of_its_own_each_time():
+def test_the_memory_broker_makes_a_key_of_its_own_each_time() -> None:
     first, second = read().with_key(), read().with_key()
     assert len(first.secret_key) == 1
     assert len(first.secret_key[0]) >= 32
     assert first.secret_key != second.secret_key
 
 
-def test_a_configured_key_is_kept():
+@pytest.mark.parametrize("broker", ["memory:", "Memory://", "MEMORY://"])
+def test_a_scheme_is_the_same_in_capitals(broker) -> None:
+    """Else it would need a key, and, worse, two workers would split the rooms between them."""
+    assert read(BROKER=broker).with_key().secret_key
+
+
+def test_a_configured_key_is_kept() -> None:
     assert read(SECRET_KEY="a,b").with_key().secret_key == ("a", "b")
 
 
-def test_settings_cannot_be_changed():
+def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         read().history = 5
 
@@ -225,7 +231,7 @@ def test_settings_cannot_be_changed():
         "//user:hush@host",
     ],
 )
-def test_a_broker_that_cannot_be_used_is_told_in_one_line_without_its_password(broker):
+def test_a_broker_that_cannot_be_used_is_told_in_one_line_without_its_password(broker) -> None:
     with pytest.raises(SettingsError) as caught:
         create_app({"QUARTCHAT_BROKER": broker, "QUARTCHAT_SECRET_KEY": "hush"})
     text = str(caught.value)
@@ -235,7 +241,7 @@ def test_a_broker_that_cannot_be_used_is_told_in_one_line_without_its_password(b
 
 
 @pytest.mark.parametrize("variable", ["QUARTCHAT_HISTRY", "QUARTCHAT_BROKER"])
-def test_the_program_ends_with_that_one_line_and_no_traceback(variable):
+def test_the_program_ends_with_that_one_line_and_no_traceback(variable) -> None:
     environ = {key: text for key, text in os.environ.items() if not key.startswith("QUARTCHAT_")}
     run = subprocess.run(
         [sys.executable, "-c", "import quartchat"],
