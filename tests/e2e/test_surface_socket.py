@@ -777,7 +777,7 @@ async def sit_quietly(where: Instance) -> None:
         await plain.wait_texts(["still here"])
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def silence(lone: Instance) -> Iterator[Future[None]]:
     """Clients that say nothing for a minute, beside all the other tests."""
     with ThreadPoolExecutor(1) as beside:
