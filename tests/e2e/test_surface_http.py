@@ -89,7 +89,8 @@ async def test_a_good_room_name_has_a_page_and_an_api(lone: Instance, name: str)
     path = quote(name, safe="")
     assert (await lone.get(f"/chat/{path}/")).status == 200
     status, body = await api(lone, name)
-    assert (status, body) == (200, {"messages": [], "complete": True})
+    assert status == 200
+    assert body["complete"] is True
 
 
 @pytest.mark.parametrize("path", [*(quote(name, safe="") for name in BAD_ROOMS), *BAD_ROOMS_ENCODED])
