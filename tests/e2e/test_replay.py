@@ -117,8 +117,31 @@ async def read_in(window: ChatPage, last: str) -> list[str]:
         return bool(await window.log.evaluate(LAST_TEXT) == last)
 
     await until(there, 30, "the last message is on the page")
-    return await window.whole_conversation()
+    found: list[str] = await window.log.evaluate(WHOLE_LOG)
+    return found
 
+
+WHOLE_LOG = """async log => {
+  // The page holds a part of a long log: go to the oldest, then down until the end stays the end.
+  const frame = () => new Promise(done => requestAnimationFrame(() => setTimeout(done, 10)));
+  const rows = () => [...log.querySelectorAll('.row[data-position]')];
+  const top = () => rows()[0]?.dataset.position;
+  for (let still = 0, last; still < 50; still = top() === last ? still + 1 : 0, last = top()) {
+    log.scrollTop = -log.scrollHeight;
+    await frame();
+  }
+  const found = new Map();
+  for (let still = 0; still < 20; ) {
+    const before = found.size;
+    for (const row of rows())
+      if (!found.has(row.dataset.position))
+        found.set(row.dataset.position, row.querySelector('.text').textContent);
+    still = found.size === before && log.scrollTop > -5 ? still + 1 : 0;
+    log.scrollTop += log.clientHeight;
+    await frame();
+  }
+  return [...found.values()];
+}"""
 
 LAST_TEXT = "log => [...log.querySelectorAll('.row[data-position] .text')].at(-1)?.textContent"
 
