@@ -23,7 +23,7 @@ help: ## list the targets
 
 run: ## start the chat; QUARTCHAT_BROKER=redis://... or amqp://... chooses the broker
 	@.ci/venv .venv "$(PYTHON)" all
-	@.ci/serve "$(HOST)" "$(PORT)"
+	@exec .ci/serve "$(HOST)" "$(PORT)"
 
 test: system-packages lint test-fast test-rest test-313 ## install what is needed, then run every check
 
