@@ -44,6 +44,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from .codec import digest_of, now_ms
 from .errors import AppendError, BrokerError
 
 APPEND_DEADLINE = 8.0
@@ -252,8 +253,6 @@ class Broker(ABC):
         `digest` (default: taken from `data`) decides whether a second append with the key is the same one.
         Raise `Unknown`, `Conflict` or `Refused`. Cancelling the wait does not take the entry back.
         """
-        from .codec import digest_of, now_ms
-
         future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
 
         def done(outcome: Outcome) -> None:

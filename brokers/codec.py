@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import secrets
 import time
+from base64 import b32encode
 from hashlib import blake2b
 from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
-
-_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 class Blob(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -82,7 +81,7 @@ def place(token: str) -> Place | None:
 
 def new_epoch() -> str:
     """Twelve random characters (60 bits): two epochs of one room never meet."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(12))
+    return b32encode(secrets.token_bytes(8))[:12].decode().lower()
 
 
 def digest_of(data: bytes) -> bytes:

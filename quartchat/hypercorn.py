@@ -19,6 +19,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from functools import cache
 from typing import Any
 
 from hypercorn.config import Config
@@ -83,8 +84,8 @@ def prepare(send: Any) -> None:
     if handshake is not None and hasattr(handshake, "extensions"):
         handshake.extensions = None
     buffer, writer = getattr(stream, "buffer", None), _writer(stream)
-    if writer is not None and hasattr(buffer, "max_length"):
-        stream.buffer = _bounded(buffer, writer.transport)
+    if writer is not None and buffer is not None and hasattr(buffer, "max_length"):
+        stream.buffer = _bounded_buffer()(buffer.max_length, writer.transport)
 
 
 def ready_wire(send: Any, on_close: Callable[[int, str], None]) -> TransportWire | None:
@@ -192,11 +193,16 @@ def _read_headers_of_any_bytes() -> None:
     module.split_comma_header = tolerant
 
 
-def _bounded(buffer: Any, transport: asyncio.WriteTransport) -> Any:
+@cache
+def _bounded_buffer() -> Any:
+    """The class, made once: one for each connection would cost each of them its time and memory."""
     from hypercorn.protocol.ws_stream import FrameTooLargeError, WebsocketBuffer
 
     class Bounded(WebsocketBuffer):
-        over = False
+        def __init__(self, max_length: int, transport: asyncio.WriteTransport) -> None:
+            super().__init__(max_length)
+            self.transport = transport
+            self.over = False
 
         def extend(self, event: Any) -> None:
             if self.over:
@@ -206,7 +212,7 @@ def _bounded(buffer: Any, transport: asyncio.WriteTransport) -> Any:
             except FrameTooLargeError:
                 self.over = True
                 self.clear()
-                asyncio.get_running_loop().call_later(CLOSE_SECONDS, transport.abort)
+                asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.transport.abort)
                 raise
 
-    return Bounded(buffer.max_length)
+    return Bounded

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Container
 
 import msgspec
 from itsdangerous import BadSignature, URLSafeSerializer
+from werkzeug.datastructures import Headers
 from werkzeug.http import parse_cookie
 
 from .protocol import User
@@ -62,6 +64,11 @@ class Identities:
         except (BadSignature, ValueError, TypeError):
             return None
         return session if session.expires > time.time() else None
+
+    def of(self, headers: Headers, ended: Container[str]) -> Session | None:
+        """Who sends these headers; None also where that session was ended (`ended` holds user ids)."""
+        session = self.load(cookie_of(headers.get("Cookie")))
+        return None if session is None or session.user.id in ended else session
 
 
 def cookie_of(header: str | None) -> str | None:

@@ -119,7 +119,7 @@ class Member:
         elif type(frame) is Malformed:
             self._refuse(frame)
         elif type(frame) is protocol.Typing:
-            self._typing()
+            self._hub.typing(self.room, self.user)
         elif type(frame) is protocol.Ping:
             self.tell(protocol.frame("pong", position=self.room.top))
 
@@ -223,9 +223,6 @@ class Member:
             self.tell(protocol.nack(message_id, code, detail, retry_after))
         else:
             self.close(protocol.CLOSE_POLICY, detail)
-
-    def _typing(self) -> None:
-        self._hub.typing(self.room, self.user)
 
     async def room_for_more(self) -> None:
         """Return when few enough sends are without an answer to read the next frame."""

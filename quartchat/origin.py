@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from werkzeug.datastructures import Headers
+
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -27,6 +29,11 @@ def allowed(origin: str | None, fetch_site: str | None, host: str, listed: froze
     # Host without a port means.
     asked = _split(f"{scheme}://{host}")
     return asked is not None and (name, port) == asked[1:]
+
+
+def own(headers: Headers, listed: frozenset[str]) -> bool:
+    """Whether a request with these headers comes from where it may: see `allowed`."""
+    return allowed(headers.get("Origin"), headers.get("Sec-Fetch-Site"), headers.get("Host", ""), listed)
 
 
 def _split(origin: str) -> tuple[str, str, int] | None:

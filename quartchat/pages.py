@@ -15,7 +15,7 @@ from brokers import Unavailable
 
 from . import names, origin, protocol
 from .hub import Hub
-from .identity import COOKIE, LIFETIME, Identities, Session, cookie_of
+from .identity import COOKIE, LIFETIME, Identities, Session
 from .room import PAGE
 from .sessions import EndedSessions
 
@@ -49,8 +49,7 @@ class Pages:
 
     def session(self) -> Session | None:
         """Who is asking."""
-        session = self._identities.load(cookie_of(request.headers.get("Cookie")))
-        return None if session is None or session.user.id in self._ended else session
+        return self._identities.of(request.headers, self._ended)
 
     async def home(self) -> Answer:
         return redirect("/chat/")
@@ -136,13 +135,7 @@ class Pages:
         return answer
 
     def _own_origin(self) -> bool:
-        headers = request.headers
-        return origin.allowed(
-            headers.get("Origin"),
-            headers.get("Sec-Fetch-Site"),
-            headers.get("Host", ""),
-            self._hub.settings.allowed_origins,
-        )
+        return origin.own(request.headers, self._hub.settings.allowed_origins)
 
     async def _refused(self, status: int, detail: str, wants_json: bool) -> Answer:
         if wants_json:

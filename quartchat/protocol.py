@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -198,6 +198,3 @@ def nack(message_id: str, code: str, detail: str, retry_after: float | None = No
 
 def unknown(message_id: str, retry_after: float) -> bytes:
     return frame("unknown", id=message_id, retry_after=retry_after)
-
-
-Dialect = Literal["v1", "plain"]

@@ -122,7 +122,8 @@ class Room:
         """The next entries of the log."""
         self._extend(entries)
         # A log that grew may reach positions that it ended before; the other verdicts stand.
-        self._refused = {since: why for since, why in self._refused.items() if why != "ahead"}
+        if self._refused:
+            self._refused = {since: why for since, why in self._refused.items() if why != "ahead"}
         self._wake()
 
     def _extend(self, entries: Iterable[Entry]) -> None:

@@ -41,7 +41,7 @@ class EndedSessions:
         self._close = close
         self._ended: dict[str, None] = {}
 
-    def __contains__(self, user_id: str) -> bool:
+    def __contains__(self, user_id: object) -> bool:
         return user_id in self._ended
 
     def take(self, entries: Sequence[Entry]) -> None:

@@ -22,7 +22,7 @@ from . import hypercorn, names, origin, protocol
 from .asgi import AsgiWire
 from .http import understandable
 from .hub import Hub
-from .identity import Identities, cookie_of
+from .identity import Identities
 from .member import Close, Member
 from .protocol import User
 from .room import Room
@@ -87,16 +87,9 @@ class Door:
             name = names.room_name(room)
         except names.BadName as error:
             raise Refusal(404, str(error)) from None
-        if not origin.allowed(
-            headers.get("Origin"),
-            headers.get("Sec-Fetch-Site"),
-            headers.get("Host", ""),
-            hub.settings.allowed_origins,
-        ):
+        if not origin.own(headers, hub.settings.allowed_origins):
             raise Refusal(403, "This origin may not connect.")
-        session = self._identities.load(cookie_of(headers.get("Cookie")))
-        if session is not None and session.user.id in self._ended:
-            session = None
+        session = self._identities.of(headers, self._ended)
         made_for = query.get("as")
         somebody_else = made_for is not None and (session is None or session.user.id != made_for)
         if session is None and not somebody_else and hub.settings.guests == "deny":
@@ -174,7 +167,7 @@ async def serve(hub: Hub, admission: Admission, receive: Any, send: Any) -> None
     try:
         await send({"type": "websocket.accept", "subprotocol": admission.subprotocol, "headers": []})
     finally:
-        if room is not None and admission.close is None:
+        if room is not None:
             hub.release(room)
     if room is None:
         if admission.close is not None:
