@@ -172,6 +172,13 @@ class Listener:
     def signal(self, room: str, data: bytes) -> None:
         """A signal, this process's own included. Only for followed rooms."""
 
+    def rejected(self, room: str, count: int) -> None:
+        """So many things that the server brought were not written by this program, and left out.
+
+        They stood in this room's log, or came as its signals; "" where that cannot be told. What stays in a
+        log is told each time it is read.
+        """
+
 
 class Broker(ABC):
     """One process's way to the rooms' logs. Make it with `brokers.connect(url)`.
@@ -246,6 +253,14 @@ class Broker(ABC):
     @abstractmethod
     def connected(self) -> bool:
         """Whether the last that is known of the link is good. A hint for pages; readiness is `probe`."""
+
+    @property
+    def silent(self) -> bool:
+        """While not `connected`: nothing is answered at all, not even that the server is down.
+
+        Then it may be this process's way alone that is bad. False where that is not told apart.
+        """
+        return False
 
     async def append(self, room: str, key: str, data: bytes, *, digest: bytes | None = None) -> Appended:
         """Append one entry and wait for its position.

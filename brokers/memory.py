@@ -138,6 +138,7 @@ class MemoryBroker(Broker):
         self._listener: Listener | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
+        self._tidy_at = 0
 
     async def open(self, listener: Listener) -> None:
         self._listener = listener
@@ -235,13 +236,22 @@ class MemoryBroker(Broker):
     def _log(self, room: str) -> RoomLog:
         found = self._logs.get(room)
         if found is None:
-            if len(self._logs) > IDLE_ROOMS + len(self._followed):
-                self._forget_idle()
+            now = codec.now_ms()
+            if len(self._logs) > IDLE_ROOMS + len(self._followed) or now >= self._tidy_at:
+                self._tidy(now)
             found = self._logs[room] = RoomLog(self.window)
         return found
 
-    def _forget_idle(self) -> None:
-        # Rare (once for a tenth of the idle rooms), so a sort is cheap enough.
+    def _tidy(self, now: int) -> None:
+        """Let go of what idle rooms keep beyond the window, and of the longest idle ones."""
+        kept = int(self.window.seconds * 1000)
+        self._tidy_at = now + kept // 10
+        # Rare (a tenth of the window's time, or for a tenth of the idle rooms), so a sort is cheap enough.
         idle = sorted((log.touched, room) for room, log in self._logs.items() if room not in self._followed)
-        for _, room in idle[: IDLE_ROOMS // 10]:
-            del self._logs[room]
+        too_many = IDLE_ROOMS // 10 if len(idle) >= IDLE_ROOMS else 0
+        for number, (touched, room) in enumerate(idle):
+            # An empty log stays for as long again: who comes back late learns whether anything is missing.
+            if number < too_many or touched < now - 2 * kept:
+                del self._logs[room]
+            elif touched < now - kept:
+                self._logs[room].trim()

@@ -43,7 +43,9 @@ def connect(url: str, *, window: Window | None = None) -> Broker:
         raise BrokerConfigError(
             "not a usable URL (in a user or password, write / as %2F, # as %23, @ as %40)"
         ) from None
-    return _implementation(scheme)(url, window=window)
+    # What stands before the first colon of something else may be a user, or a secret, and is not repeated.
+    named = url.strip().lower().startswith(f"{scheme}://")
+    return _implementation(scheme if named or scheme in _BUILT_IN else "")(url, window=window)
 
 
 def _implementation(scheme: str) -> type[Broker]:

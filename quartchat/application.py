@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
-from quart import Quart, Response, has_request_context, request
+from jinja2.ext import Extension
+from quart import Blueprint, Quart, Response, has_request_context, request
+from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.routing import RequestRedirect
 
 import brokers
 
 from . import hypercorn
 from .api import Api, answer
+from .assets import Assets
+from .door import Door
 from .health import Health
-from .http import HttpConnection
+from .http import connection_class as http_connection_class
 from .hub import Hub
 from .identity import Identities
 from .lifecycle import Lifecycle, only_worker
+from .links import Links
+from .lobby import Lobby
+from .moderation import Moderation
 from .pages import Answer, Pages
+from .posts import Posts
 from .sessions import EndedSessions
 from .settings import Settings, SettingsError
-from .websocket import Door, connection_class
+from .visitors import Visitors
+from .websocket import connection_class
 
 FRAME_ROOM = 1024
 """Characters in a frame beside its text: type, id, and room for fields of later versions."""
-
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
-    " font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 
 
 def create_app(environ: Mapping[str, str]) -> Quart:
@@ -47,42 +55,74 @@ def create_app(environ: Mapping[str, str]) -> Quart:
     hypercorn.set_defaults(6 * settings.max_message_bytes + FRAME_ROOM)
 
     hub = Hub(settings, broker)
-    identities = Identities(settings.secret_key)
-    ended = EndedSessions(broker, hub.close_session)
-    hub.sessions = ended
-    door = Door(hub, identities, ended)
-    pages = Pages(hub, identities, ended)
-    lifecycle = Lifecycle(broker, hub, ended, made_up_key=made_up)
+    identities = Identities(settings.secret_key, settings)
+    door = Door(hub, identities)
+    moderation = Moderation(hub, Links(settings.secret_key))
+    visitors = Visitors(hub, identities)
+    pages = Pages(hub, Lobby(hub), visitors)
+    lifecycle = Lifecycle(broker, hub, made_up_key=made_up)
     lifecycle.install()
 
-    app = Quart("quartchat", template_folder=_templates(), static_folder="static")
+    app = Quart("quartchat", template_folder=_templates(), static_folder=None)
     # Never used for a session of Quart's own: identities are ours, and given only by POST.
     app.secret_key = settings.secret_key[0]
-    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
-    app.asgi_http_class = HttpConnection
+    # The longest text in a form: three characters for each byte (%00).
+    app.config["MAX_CONTENT_LENGTH"] = max(64 * 1024, 3 * settings.max_message_bytes + 4 * FRAME_ROOM)
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True, "extensions": [Lean]}
+    app.asgi_http_class = http_connection_class(settings.trusted_proxies, hub.limits)
     app.asgi_websocket_class = connection_class(door)
     app.before_serving(lifecycle.start)
     app.after_serving(lifecycle.stop)
+    app.add_url_rule("/static/<path:filename>", "static", Assets().send)
     app.register_blueprint(pages.blueprint())
-    app.register_blueprint(Api(hub).blueprint())
+    app.register_blueprint(Posts(hub, pages, visitors, moderation).blueprint())
+    app.register_blueprint(Api(hub, moderation, visitors.session, visitors.own_origin).blueprint())
     app.register_blueprint(Health(hub).blueprint())
-    app.add_websocket("/ws/chat/<room>/", "websocket", door.admit)
-    app.after_request(_headers)
+    if settings.oidc_issuer:
+        app.register_blueprint(_login(settings, pages, visitors, identities, hub.sessions))
+    app.after_request(_relative)
 
     async def failed(error: Exception) -> Answer:
         status = getattr(error, "code", None) or 500
-        detail = getattr(error, "description", None) or "That should not happen; it was noted."
-        if status == 404:
-            detail = "There is nothing at this address."
         if not has_request_context():  # a handshake
-            return Response(f"{detail}\n", status, content_type="text/plain; charset=utf-8")
+            return Response(
+                f"{HTTPStatus(status).phrase}\n", status, content_type="text/plain; charset=utf-8"
+            )
         if request.path.startswith("/api/"):
-            return answer(status, {"error": detail})
-        return await pages.error(status, detail)
+            said = answer(status, {"error": HTTPStatus(status).phrase})
+        else:
+            said = await pages.error(status)
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            said.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return said
 
     for status in (400, 403, 404, 405, 408, 413, 500):
         app.register_error_handler(status, failed)
     return app
+
+
+def _login(
+    settings: Settings, pages: Pages, visitors: Visitors, identities: Identities, ended: EndedSessions
+) -> Blueprint:
+    """The addresses of a login; what they need is loaded only where there are any."""
+    try:
+        from .login.provider import Provider
+        from .login.routes import Login
+    except ImportError as error:
+        raise SettingsError(
+            f"QUARTCHAT_OIDC_ISSUER: needs the extra `oidc` (pip install 'quartchat[oidc]'): no {error.name}"
+        ) from None
+    provider = Provider(
+        settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret, settings.oidc_scopes
+    )
+    return Login(settings, pages, visitors, identities, ended, provider).blueprint()
+
+
+class Lean(Extension):
+    """Templates are indented for those who write them; their readers need none of it."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        return re.sub(r"\s*\n\s*", "\n", source)
 
 
 def _templates() -> str:
@@ -92,15 +132,9 @@ def _templates() -> str:
     return str(installed if installed.is_dir() else here.parent / "templates")
 
 
-async def _headers(response: Response) -> Response:
-    headers = response.headers
-    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "same-origin")
-    if request.endpoint == "static":
-        headers.setdefault("Cache-Control", "no-cache")
-    else:
-        # What depends on who asks is never kept by anybody in between.
-        headers["Cache-Control"] = "no-store"
-        headers["Vary"] = "Cookie"
+async def _relative(response: Response) -> Response:
+    """Redirects of the URL map name the scheme and host that Quart saw: behind a proxy, not the browser's."""
+    if isinstance(request.routing_exception, RequestRedirect):
+        there = urlsplit(response.headers["Location"])
+        response.headers["Location"] = urlunsplit(("", "", "/" + there.path.lstrip("/"), there.query, ""))
     return response

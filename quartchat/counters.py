@@ -14,10 +14,12 @@ class Counters(msgspec.Struct):
     closed: dict[int, int] = {}
     """Connections that this side ended, by close code."""
     rejected: int = 0
-    """Entries from the broker that this program did not write."""
+    """Entries and signals from the broker that this program did not write."""
     deliveries: int = 0
     """Messages written to members that were up to date."""
     acks: int = 0
     nacks: dict[str, int] = {}
     unknown: int = 0
     resets: dict[str, int] = {}
+    limited: dict[str, int] = {}
+    """What was refused, by the limit that stopped it."""

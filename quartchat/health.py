@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Iterator
 from typing import Any
 
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 
 from brokers import Unavailable
 
@@ -49,6 +50,11 @@ class Health:
         return answer(200, {"status": "ready", "broker_seconds": round(seconds, 6)})
 
     async def metrics(self) -> Response:
+        settings = self._hub.settings
+        if settings.metrics == "off":
+            return answer(404, {"error": "there are no metrics here"})
+        if settings.metrics_token and not _brings(settings.metrics_token):
+            return answer(401, {"error": "bring the token"}, {"WWW-Authenticate": "Bearer"})
         # Imported when somebody asks: 50 ms that the first page does not have to wait for.
         from prometheus_client import CollectorRegistry
         from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -56,6 +62,12 @@ class Health:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Collector(self._hub))
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _brings(token: str) -> bool:
+    """Whether this request has `Authorization: Bearer` with the token, compared in the same time for any."""
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
 
 
 class _Collector:
@@ -71,6 +83,10 @@ class _Collector:
             "rooms": ("Rooms that this instance follows.", len(hub.rooms)),
             "broker_connected": ("Whether the link to the broker is good.", int(hub.broker.connected)),
             "draining": ("Whether this instance is leaving.", int(hub.draining)),
+            "tasks": (
+                "Tasks of the event loop: grows with members that are behind.",
+                len(asyncio.all_tasks()),
+            ),
             "members_behind": ("Clients that read too slowly now.", sum(m.behind for m in hub.members)),
         }
         for name, (text, value) in gauges.items():
@@ -81,7 +97,7 @@ class _Collector:
             "unknown": ("Sends that the broker did not answer in time.", counters.unknown),
             "deliveries": ("Messages written to members that were up to date.", counters.deliveries),
             "rejected_entries": (
-                "Entries from the broker that were not ours.",
+                "Entries and signals from the broker that were not ours.",
                 counters.rejected,
             ),
         }
@@ -92,6 +108,7 @@ class _Collector:
             "resets": ("Members told that messages may be missing.", "reason", counters.resets),
             "closed": ("Sockets closed by this side.", "code", counters.closed),
             "refused": ("Handshakes refused.", "status", counters.refused),
+            "limited": ("What was refused for being too much, by limit.", "limit", counters.limited),
         }
         for name, (text, label, values) in labelled.items():
             family = CounterMetricFamily(f"quartchat_{name}", text, labels=[label])

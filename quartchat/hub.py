@@ -8,18 +8,20 @@ import contextvars
 import logging
 import secrets
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from brokers import Broker, Entry, Listener, Page, Reason, Tail, Unavailable
 
-from . import presence, protocol, sessions
+from . import presence, protocol
 from .counters import Counters
-from .limits import Rates
+from .limits import Limits
 from .member import Member
 from .presence import Notice, Presence
 from .protocol import User
 from .room import Line, Room
+from .rulebook import Rulebook
+from .rules import Rules
 from .sessions import EndedSessions
 from .settings import Settings
 
@@ -31,9 +33,15 @@ SWEEP_SECONDS = 2.0
 LINGER_SECONDS = 20.0
 """How long a room without members is still followed: a reload, or a storm of returns, costs no reading."""
 
+LINGERING = 1000
+"""Rooms that may do so; with more, somebody makes rooms to leave them."""
+
 PRESENCE_SECONDS = 1.0
 """Between two presence frames of one room."""
 
+
+DEAF_SECONDS = 10.0
+"""Since a silent broker's link was found to be bad, until members are sent to other instances."""
 
 TYPING_SECONDS = 3.0
 """Between two signals that one person is typing."""
@@ -47,12 +55,20 @@ class Hub(Listener):
         self.broker = broker
         self.instance = secrets.token_hex(6)
         self.counters = Counters()
-        self.rates = Rates(settings.message_rate)
+        self.limits = Limits(settings, self.counters)
         self.rooms: dict[str, Room] = {}
         self.members: dict[Member, None] = {}
         self.draining = False
-        self.sessions: EndedSessions | None = None
-        """Hears its own log by way of this listener."""
+        self.rules = Rulebook(broker, self._ruled, lambda: self.people)
+        self.sessions = EndedSessions(broker, self.close_session)
+        self.ledgers = {each.ledger.name: each.ledger for each in (self.rules, self.sessions)}
+        """Logs that every instance follows, beside those of rooms."""
+        self.people: dict[str, int] = {}
+        """How many people are in each room that has any by way of this instance, those of others included."""
+        self.hears: dict[str, Callable[[bytes], None]] = {}
+        """Who hears the signals of what is followed beside rooms."""
+        self.beats: list[Callable[[bool], None]] = []
+        """Who is called at each sweep; true when it is time to tell the other instances again."""
         self._following: dict[str, asyncio.Task[None]] = {}
         self._presence: dict[str, Presence] = {}
         self._presence_due: dict[str, asyncio.TimerHandle] = {}
@@ -60,6 +76,10 @@ class Hub(Listener):
         self._heartbeat = 0.0
         self._connected = True
         """What members were told of the broker."""
+        self._told = 0.0
+        """And when."""
+        self.deaf = False
+        """The broker is silent for so long that this instance takes nobody, and sends its members on."""
         self._typed: dict[tuple[str, str], float] = {}
         self._dirty_rooms: dict[Room, None] = {}
         self._dirty_members: dict[Member, None] = {}
@@ -85,6 +105,10 @@ class Hub(Listener):
         """Seconds of a clock that only goes forward."""
         return time.monotonic()
 
+    def later(self, seconds: float, done: Callable[[], None]) -> None:
+        """Call it after a while, free of any request's context."""
+        asyncio.get_running_loop().call_later(seconds, done, context=contextvars.Context())
+
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run something in a task of the hub, free of any request's context."""
         task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
@@ -105,9 +129,12 @@ class Hub(Listener):
 
         Raise `Unavailable` where the broker does not answer.
         """
+        if self.deaf:
+            raise Unavailable("nothing is heard from the broker")
         room = self.rooms.get(name)
         if room is None:
             room = self.rooms[name] = Room(name, self.broker, self._rejected)
+            room.rule(self.rules.of(name))
             self._presence[name] = Presence(self.instance)
             self._following[name] = self.spawn(self._follow(room))
         room.holds += 1
@@ -119,6 +146,17 @@ class Hub(Listener):
             self.release(room)
             raise
         return room
+
+    def full(self, room: Room, user_id: str) -> bool:
+        """Whether this person is one too many in a room that the caller holds."""
+        most = self.settings.max_members
+        if not most:
+            return False
+        here = self._presence.get(room.name)
+        if here is None or here.knows(user_id):
+            return False
+        # Those of other instances as of a second ago; those on their way in here, at once.
+        return here.most + room.holds - 1 >= most
 
     def release(self, room: Room) -> None:
         room.holds -= 1
@@ -155,6 +193,7 @@ class Hub(Listener):
         page: Page = await self.broker.read(name, after=after, before=before, limit=limit)
         # A room of its own, so that what came out of the broker is checked and formed in one place only.
         shelf = Room(name, self.broker, self._rejected)
+        shelf.rule(self.rules.of(name))
         shelf.restart(Tail("", page.entries, True), None)
         return shelf.between(None, None, len(shelf.lines)) or [], page.complete
 
@@ -183,14 +222,14 @@ class Hub(Listener):
             protocol.frame(
                 "welcome",
                 room=room.name,
-                you=user,
+                you=protocol.shown(user.id, user.name),
                 position=room.top,
                 resumed=resumed,
                 durability=f"D{int(self.broker.durability)}",
                 window={"entries": settings.history, "seconds": settings.history_seconds},
                 limits={"message_bytes": settings.max_message_bytes, "rate": settings.message_rate},
                 count=count,
-                members=[User(i, name) for i, name in listed],
+                members=[protocol.shown(*person) for person in listed],
             )
         )
         if not self._connected:
@@ -213,10 +252,25 @@ class Hub(Listener):
                 here.leave(member.user.id)
                 self._presence_soon(room.name)
 
-    def close_session(self, user_id: str) -> None:
-        """End every socket that was opened as this user."""
+    def close_session(self, user_id: str, moment: float = float("inf")) -> None:
+        """End every socket of this user's sessions that began until then (see `EndedSessions.begin`)."""
         for member in [member for member in self.members if member.user.id == user_id]:
-            member.close(protocol.CLOSE_SESSION, "the session ended")
+            if member.began <= moment:
+                member.close(protocol.CLOSE_SESSION, "the session ended")
+
+    def _ruled(self, name: str, rules: Rules) -> None:
+        room = self.rooms.get(name)
+        if room is not None:
+            room.rule(rules)
+            for member in list(room.members):
+                self.turn_out(member)
+
+    def turn_out(self, member: Member) -> bool:
+        """End a member's socket where the room's rules are against it, and say whether they are."""
+        why = member.room.rules.refuses(member.user.id, time.time())
+        if why:
+            member.close(protocol.CLOSE_POLICY, why)
+        return bool(why)
 
     # What the broker brings -------------------------------------------------------------------------------
 
@@ -224,30 +278,39 @@ class Hub(Listener):
         found = self.rooms.get(room)
         if found is not None:
             found.restart(tail, reason)
-        elif room == sessions.LOG and self.sessions is not None:
-            self.sessions.take(tail.entries)
+        elif room in self.ledgers:
+            self.ledgers[room].tail(tail, reason)
 
     def entries(self, room: str, entries: Sequence[Entry]) -> None:
         found = self.rooms.get(room)
         if found is not None:
             found.add(entries)
+            found.arrived += len(entries)
             self._dirty_rooms[found] = None
             self._schedule()
-        elif room == sessions.LOG and self.sessions is not None:
-            self.sessions.take(entries)
+        elif room in self.ledgers:
+            self.ledgers[room].take(entries)
 
     def signal(self, room: str, data: bytes) -> None:
+        heard = self.hears.get(room)
+        if heard is not None:
+            heard(data)
+            return
         found = self.rooms.get(room)
         notice = presence.decode(data)
+        if notice is None:
+            self._rejected()
         if found is None or notice is None:
             return
         if notice.kind == "t" and notice.people:
-            user_id, name = notice.people[0]
-            self._tell_room(found, protocol.frame("typing", user=User(user_id, name)))
+            self._tell_room(found, protocol.frame("typing", user=protocol.shown(*notice.people[0])))
         elif notice.kind == "q" and notice.instance != self.instance:
             self._notify(room, self._presence[room].own())
         elif notice.kind == "p" and self._presence[room].hear(notice, self.now()):
             self._presence_soon(room)
+
+    def rejected(self, room: str, count: int) -> None:
+        self.counters.rejected += count
 
     def answered(self) -> None:
         """A member's send got its answer."""
@@ -285,10 +348,22 @@ class Hub(Listener):
 
     # Presence and typing ----------------------------------------------------------------------------------
 
+    def message_wait(self, user_id: str, address: str, name: str) -> float:
+        """0 where a session may send one more message into a room, and it is counted; else seconds."""
+        if not self.limits.messages_count:
+            return 0.0
+        wait = self.limits.message(user_id, address, name, self.now())
+        room = None if wait else self.rooms.get(name)
+        if room is not None:
+            room.submitted += 1
+        return wait
+
     def typing(self, room: Room, user: User) -> None:
         """Tell everybody in the room that this person is typing; not again within some seconds."""
         now = self.now()
         if now - self._typed.get((room.name, user.id), -TYPING_SECONDS) < TYPING_SECONDS:
+            return
+        if self.limits.typing(room.name, now):
             return
         self._typed[room.name, user.id] = now
         self._notify(room.name, Notice("t", self.instance, 1, [(user.id, user.name)]))
@@ -302,7 +377,10 @@ class Hub(Listener):
             due = self._presence_told.get(room, 0.0) + PRESENCE_SECONDS
             wait = max(0.0, due - self.now())
             self._presence_due[room] = asyncio.get_running_loop().call_later(
-                wait, self._tell_presence, room, context=contextvars.Context()
+                # asyncio writes arguments into its log where a callback fails or is slow; not a room's name.
+                wait,
+                lambda: self._tell_presence(room),
+                context=contextvars.Context(),
             )
 
     def _tell_presence(self, name: str) -> None:
@@ -314,11 +392,15 @@ class Hub(Listener):
         if here.own_changed:
             self._notify(name, here.own())
         change = here.change()
+        if not room.members:
+            self.people.pop(name, None)
+        elif change is not None or name not in self.people:
+            self.people[name] = change.count if change is not None else here.people()[0]
         if change is None:
             return
         frame: dict[str, Any] = {"count": change.count}
         if change.count <= presence.LISTED:
-            frame["joined"] = [User(*person) for person in change.joined]
+            frame["joined"] = [protocol.shown(*person) for person in change.joined]
             frame["left"] = [User(*person) for person in change.left]
         self._tell_room(room, protocol.frame("presence", **frame))
 
@@ -333,21 +415,36 @@ class Hub(Listener):
         for member in list(self.members):
             member.check(now, clock)
         if self.broker.connected != self._connected:
-            self._connected = self.broker.connected
+            self._connected, self._told = self.broker.connected, now
             for room in self.rooms.values():
                 self._tell_room(room, protocol.frame("status", connected=self._connected))
-        self.rates.sweep(now)
+        # A server that is known to be down is so for all instances: nobody would be better off elsewhere.
+        silent = not self._connected and self.broker.silent
+        self.deaf = silent and now - self._told >= DEAF_SECONDS
+        for member in list(self.members) if self.deaf else ():
+            member.close(protocol.CLOSE_LEAVING, "this instance does not hear the broker, come back")
+        self.limits.sweep(now)
         self._typed = {who: at for who, at in self._typed.items() if now - at < TYPING_SECONDS}
         beat = now - self._heartbeat >= presence.HEARTBEAT_SECONDS
         if beat:
             self._heartbeat = now
+        for told in self.beats:
+            told(beat)
+        for ledger in self.ledgers.values():
+            ledger.beat(self.spawn)
+        idle = sum(not room.members for room in self.rooms.values())
+        linger = LINGER_SECONDS if idle <= LINGERING else 0.0
         for room in list(self.rooms.values()):
+            # A room's rate is one over all instances; what came down its tail came by way of any.
+            if room.arrived > room.submitted:
+                self.limits.elsewhere(room.name, now, room.arrived - room.submitted)
+            room.arrived = room.submitted = 0
             if room.members:
                 if beat:
                     self._notify(room.name, self._presence[room.name].own())
                 if self._presence[room.name].forget(now):
                     self._presence_soon(room.name)
-            elif not room.holds and room.idle_since is not None and now - room.idle_since > LINGER_SECONDS:
+            elif not room.holds and room.idle_since is not None and now - room.idle_since > linger:
                 self._drop(room)
                 self.broker.unfollow(room.name)
 
@@ -356,6 +453,7 @@ class Hub(Listener):
     async def drain(self, seconds: float) -> None:
         """Take nobody new, answer what is under way, and send everyone to another instance."""
         self.draining = True
+        self.limits.leave()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while any(member.in_flight for member in self.members):
@@ -366,3 +464,5 @@ class Hub(Listener):
         for name, here in self._presence.items():
             if self.rooms[name].members or here.own_changed:
                 self._notify(name, Notice("p", self.instance))
+        for told in self.beats:
+            told(True)

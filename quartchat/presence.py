@@ -7,12 +7,26 @@ for `FORGET_SECONDS` at the most.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
+
+from . import protocol
 
 HEARTBEAT_SECONDS = 7.0
 FORGET_SECONDS = 20.0
 LISTED = 200
 """People up to whom a room's members are listed; above, only counted."""
+
+
+INSTANCES = 1000
+"""Whose part is remembered of one room."""
+
+MOST = 1_000_000
+"""People that one instance can have: it has not so many sockets."""
+
+_KINDS = frozenset("pqt")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 
 
 class Notice(msgspec.Struct, array_like=True, gc=False):
@@ -40,7 +54,13 @@ def decode(data: bytes) -> Notice | None:
         notice = _decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
-    return notice if notice.count >= 0 else None
+    known = notice.kind in _KINDS and _ID(notice.instance) and 0 <= notice.count <= MOST
+    people = notice.people or ()
+    if not known or len(people) > LISTED or len(people) > notice.count:
+        return None
+    if not all(_ID(user_id) and protocol.shows(name) for user_id, name in people):
+        return None
+    return notice
 
 
 class Share(msgspec.Struct, gc=False):
@@ -92,6 +112,8 @@ class Presence:
         before = self._others.get(notice.instance)
         if notice.count == 0:
             return self._others.pop(notice.instance, None) is not None
+        if before is None and len(self._others) >= INSTANCES:
+            return False
         self._others[notice.instance] = Share(now, notice.count, people)
         return before is None or before.people != people or before.count != notice.count
 
@@ -108,6 +130,15 @@ class Presence:
         names = self._names
         listed = list(names.items()) if len(names) <= LISTED else None
         return Notice("p", self._instance, len(names), listed)
+
+    @property
+    def most(self) -> int:
+        """How many people there are at the most: who is here by way of two instances counts twice."""
+        return len(self._sockets) + sum(share.count for share in self._others.values())
+
+    def knows(self, user_id: str) -> bool:
+        """Whether this person is here, as far as people are listed."""
+        return user_id in self._sockets or any(user_id in share.people for share in self._others.values())
 
     def people(self) -> tuple[int, dict[str, str]]:
         """How many people are here, and who, as far as they are listed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from brokers.codec import digest_of
 
 from .frames import text_frame
+from .skeleton import look
 
 SUBPROTOCOL = "quartchat.v1"
 
@@ -24,23 +26,37 @@ CLOSE_SLOW = 1013
 CLOSE_SESSION = 4401
 
 
-class User(msgspec.Struct, frozen=True, gc=False):
+class User(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Who somebody is in a room. The id is the identity, the name a label."""
 
     id: str
     name: str
+    look: str | None = None
+    """What the name may be taken for (`skeleton.look`), told to clients where it is not how it is written.
+    It is found anew by each instance: one that comes out of the broker counts for nothing."""
 
 
-class Message(msgspec.Struct, frozen=True, gc=False):
+def shown(user_id: str, name: str) -> User:
+    """Somebody, as clients are told."""
+    return User(user_id, name, look(name))
+
+
+class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What a room's log holds for each message: the JSON that is stored."""
 
     id: str
     message: str
     user: User
     time: str
+    deletes: str | None = None
+    """The position of an earlier message that an owner of the room has removed. Such an entry has no text."""
+    deleted: bool = False
+    """It was removed, and its text with it. Found by each instance from the room's rules; never stored."""
 
 
-class MessageFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="message"):
+class MessageFrame(
+    msgspec.Struct, frozen=True, gc=False, tag_field="type", tag="message", omit_defaults=True
+):
     """One entry of the log, as sent."""
 
     position: str
@@ -49,6 +65,8 @@ class MessageFrame(msgspec.Struct, frozen=True, gc=False, tag_field="type", tag=
     message: str
     user: User
     time: str
+    deletes: str | None = None
+    deleted: bool = False
 
 
 # In ---------------------------------------------------------------------------------------------------------
@@ -88,6 +106,14 @@ class PlainSend(msgspec.Struct, gc=False):
 Incoming = Send | Typing | Ping | Pong
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
+_POSITION = re.compile(r"[A-Za-z0-9_.-]{1,64}").fullmatch
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII).fullmatch
+# Controls, line ends and what changes the direction of what stands around it.
+_HIDES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]").search
+
+LONGEST = 1_000_000
+"""Characters of a text: what `QUARTCHAT_MAX_MESSAGE_BYTES` may be set to at the most."""
+
 _decode = msgspec.json.Decoder(Send | Typing | Ping | Pong).decode
 _decode_plain = msgspec.json.Decoder(PlainSend).decode
 _decode_stored = msgspec.json.Decoder(Message).decode
@@ -144,14 +170,55 @@ def refusal_of(text: str, max_bytes: int) -> tuple[str, str] | None:
 # The stored form --------------------------------------------------------------------------------------------
 
 
+@lru_cache(8)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
+
+
 def store(message_id: str, text: str, user: User, time_ms: int) -> tuple[str, bytes, bytes]:
     """Key, digest and data of a message for the broker.
 
     The digest is the text's alone: a person who changed names in between still sends the same message.
     """
-    stamp = datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds")
-    data = _encode(Message(message_id, text, user, stamp.replace("+00:00", "Z")))
-    return f"{user.id}:{message_id}", digest_of(text.encode()), data
+    stamp = f"{_second(time_ms // 1000)}.{time_ms % 1000:03}Z"
+    data = _encode(Message(message_id, text, user, stamp))
+    return key_of(user.id, message_id), digest_of(text.encode()), data
+
+
+def key_of(user_id: str, message_id: str) -> str:
+    """What the broker knows a message by: it stands once in the log of its room."""
+    return f"{user_id}:{message_id}"
+
+
+def tombstone(position: str, user: User, time_ms: int) -> tuple[str, bytes, bytes]:
+    """Key, digest and data of the entry that says that an owner removed the message at a position.
+
+    Said by the same person again, it is the same entry.
+    """
+    stamp = f"{_second(time_ms // 1000)}.{time_ms % 1000:03}Z"
+    digest = digest_of(f"deletes {position}".encode())
+    message_id = f"deletes-{digest.hex()[:32]}"
+    return key_of(user.id, message_id), digest, _encode(Message(message_id, "", user, stamp, position))
+
+
+def removed(message: Message) -> Message:
+    """What is shown of a message that was removed: whose it was, and when."""
+    return Message(message.id, "", message.user, message.time, deleted=True)
+
+
+def is_id(text: str) -> bool:
+    """Whether a text may be the id of a person or a message."""
+    return _ID(text) is not None
+
+
+def is_position(text: str) -> bool:
+    """Whether a text may be a position of a log (see `brokers.base`)."""
+    return _POSITION(text) is not None
+
+
+def shows(name: str) -> bool:
+    """Whether a name from the broker may be shown. Looser than `names`: those rules may change over time."""
+    return 0 < len(name) <= 128 and not _HIDES(name)
 
 
 def load(key: str, data: bytes) -> Message:
@@ -160,8 +227,17 @@ def load(key: str, data: bytes) -> Message:
         message = _decode_stored(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise ValueError("not a message") from error
-    if key != f"{message.user.id}:{message.id}":
+    if not (_ID(message.id) and _ID(message.user.id) and shows(message.user.name) and _STAMP(message.time)):
+        raise ValueError("not a message as we write it")
+    if message.deleted or (message.deletes is not None and not _POSITION(message.deletes)):
+        raise ValueError("not removed as we remove")
+    if (message.deletes is None) != (0 < len(message.message) <= LONGEST):
+        raise ValueError("no text, or more than any")
+    if key != key_of(message.user.id, message.id):
         raise ValueError("a message under another one's key")
+    user = message.user
+    if look(user.name) != user.look:
+        return msgspec.structs.replace(message, user=shown(user.id, user.name))
     return message
 
 
@@ -174,7 +250,9 @@ def fields(position: str, prev: str | None, message: Message | None) -> dict[str
 
 
 def message_frame(position: str, prev: str | None, m: Message) -> bytes:
-    return text_frame(_encode(MessageFrame(position, prev, m.id, m.message, m.user, m.time)))
+    return text_frame(
+        _encode(MessageFrame(position, prev, m.id, m.message, m.user, m.time, m.deletes, m.deleted))
+    )
 
 
 def plain_frame(m: Message) -> bytes:

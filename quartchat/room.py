@@ -16,6 +16,7 @@ import msgspec
 from brokers import Broker, Entry, Reason, Tail, Unavailable
 
 from . import protocol
+from .rules import NONE, Rules
 
 if TYPE_CHECKING:
     from .member import Member
@@ -67,10 +68,17 @@ class Room:
         self.holds = 0
         """Joins under way: such a room is not given up."""
         self.idle_since: float | None = None
+        self.arrived = self.submitted = 0
+        """Messages since the last sweep: down the tail, and by way of this instance."""
+        self.rules = NONE
+        """What holds in it, as told by `rule`."""
+        self._deleted: frozenset[str] = frozenset()
         self.rejected = 0
         """Entries from the broker that were not ours."""
         self._broker = broker
         self._index: dict[str, int] = {}
+        self._keys: set[str] = set()
+        """Of the messages in the ring, as the broker knows them: who says too much asks for them often."""
         self._log_top = ""
         self._told: str | None = None
         """Position of the newest message."""
@@ -106,6 +114,7 @@ class Room:
         self.base = self.end + RESTART_GAP
         self.lines.clear()
         self._index.clear()
+        self._keys.clear()
         self._refused.clear()
         self._told = self._before = None
         self._skipped = False
@@ -137,6 +146,7 @@ class Room:
             self._skipped = line.message is None
             if line.message is not None:
                 self._told = line.position
+                self._keys.add(entry.key)
         if self.lines and self._before is None and self.lines[0].message is not None:
             self._before = self.lines[0].prev
 
@@ -147,8 +157,22 @@ class Room:
             self.rejected += 1
             self._on_reject()
             return Line(entry.position, entry.time, plain=b"")
+        if entry.position in self._deleted and message.deletes is None:
+            message = protocol.removed(message)
         frame = protocol.message_frame(entry.position, prev, message)
         return Line(entry.position, entry.time, message, prev, frame)
+
+    def rule(self, rules: Rules) -> None:
+        """What holds in this room from now on; texts that were removed are forgotten."""
+        before, self.rules, self._deleted = self._deleted, rules, frozenset(rules.deleted)
+        for position in self._deleted - before:
+            number = self._index.get(position)
+            line = None if number is None else self.lines[number - self.base]
+            # That something was removed stays told, whatever somebody with the link posts by hand.
+            if line is not None and line.message is not None and line.message.deletes is None:
+                line.message = protocol.removed(line.message)
+                line.v1 = protocol.message_frame(line.position, line.prev, line.message)
+                line.plain = None
 
     def _wake(self) -> None:
         self._arrived.set()
@@ -166,6 +190,8 @@ class Room:
             self._complete = True
             for line in lines[:cut]:
                 del self._index[line.position]
+                if line.message is not None:
+                    self._keys.discard(protocol.key_of(line.message.user.id, line.message.id))
             del lines[:cut]
             self.base += cut
 
@@ -181,22 +207,27 @@ class Room:
         if start >= end or not self.members:
             return 0
         fresh = self.lines[max(0, start - self.base) :]
-        joined: dict[bool, bytes] = {}
+        v1 = plain = b""
         delivered = 0
+        # What is done here is done for each member and message: the rest of the program is not.
         for member in list(self.members):
-            if member.behind or member.cursor == end:
-                continue
-            if member.cursor != start or start < self.base:
+            if member.cursor != start or member.behind or start < self.base:
                 # It joined between an entry's coming and this turn's writing; or lines were too old by our
                 # clock before they were written, and it has to be told.
-                member.pump()
+                if member.cursor != end:
+                    member.pump()
                 continue
-            data = joined.get(member.v1)
-            if data is None:
-                data = joined[member.v1] = self._join(fresh, member.v1)
-            member.cursor = end
-            member.write(data)
-            delivered += len(fresh)
+            if member.v1:
+                data = v1 = v1 or self._join(fresh, True)
+            else:
+                data = plain = plain or self._join(fresh, False)
+            if member.pending:
+                written = member.write(data)
+            elif not (written := not data or member.wire.write(data)):
+                member.fall_behind()
+            if written:
+                member.cursor = end
+                delivered += len(fresh)
         return delivered
 
     def chunk(self, cursor: int, v1: bool, size: int) -> tuple[bytes, int] | None:
@@ -217,7 +248,9 @@ class Room:
         frames = []
         for line in lines:
             if line.plain is None:
-                line.plain = protocol.plain_frame(line.message) if line.message else b""
+                line.plain = (
+                    protocol.plain_frame(line.message) if line.message and line.message.message else b""
+                )
             frames.append(line.plain)
         return b"".join(frames)
 
@@ -243,9 +276,8 @@ class Room:
         return found[-limit:] if len(found) >= limit or self._complete else None
 
     def holds_message(self, user_id: str, message_id: str) -> bool:
-        """Whether this person's message stands among the newest lines."""
-        newest = [line.message for line in self.lines[-SLACK:] if line.message]
-        return any(found.id == message_id and found.user.id == user_id for found in newest)
+        """Whether this person's message stands in the ring."""
+        return protocol.key_of(user_id, message_id) in self._keys
 
     def _messages(self, start: int, stop: int) -> list[Line]:
         return [line for line in self.lines[start - self.base : stop - self.base] if line.message]
@@ -340,10 +372,14 @@ class Room:
             lines.append(line)
             if line.message is not None:
                 told = line.position
+                self._keys.add(entry.key)
         if told is not None or (lines and lines[-1].message is None):
             self._rename_first(told)
         if self._told is None or not self.lines:
             self._told = told or self._told
+        if lines and not self.lines:
+            # They are the newest as well: what comes next names the last one that is told.
+            self._skipped = lines[-1].message is None
         self.base -= len(lines)
         self.lines[:0] = lines
         for number, line in enumerate(lines, self.base):

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+
+class Close(NamedTuple):
+    """Why a connection has to end."""
+
+    code: int
+    reason: str
 
 
 class Wire(Protocol):
-    """Takes ready frames. Bytes beyond `HIGH_WATER` in its buffer mean: stop, and wait for `drained`."""
+    """Takes ready frames, as long as the client takes them."""
 
-    def write(self, frames: bytes) -> None:
-        """Send joined frames. Never blocks, never raises; nothing happens on a closed wire."""
+    @property
+    def pings(self) -> bool:
+        """Whether the protocol's pings go out and answers are seen; else the server sees to dead links."""
+
+    def write(self, frames: bytes) -> bool:
+        """Send joined frames. Never blocks, never raises; nothing happens on a closed wire.
+
+        False where more than `HIGH_WATER` bytes wait already: then it took nothing, and it is time to wait
+        for `drained`. So what it holds is bounded by that mark and one write.
+        """
 
     def buffered(self) -> int:
-        """Bytes that the client has not taken yet."""
+        """Bytes that wait here. How much the kernel holds beside them is not known."""
+
+    def taken(self) -> object:
+        """Another value than before where the client took something since, as far as one can tell."""
 
     async def drained(self) -> None:
         """Return when there is room again, or the wire is closed."""
@@ -22,4 +40,4 @@ class Wire(Protocol):
 
 
 HIGH_WATER = 64 * 1024
-"""Bytes in a wire's buffer above which a member stops writing: asyncio's own mark, where `drained` waits."""
+"""Bytes in a wire's buffer above which it takes no more: asyncio's own mark, where `drained` waits."""

@@ -33,10 +33,14 @@ class Proxy:
         self.port = port
         self.accepted = 0
         """How many connections were made through it, ever."""
+        self.held = 0
+        """Bytes that arrived while their way was a black hole or stalled, ever: the fault was felt."""
         self._holes: set[str] = set()
         self._delay = 0.0
         self._left: int | None = None
-        self._server: asyncio.Server | None = None
+        self._place: socket.socket | None = None
+        """Bound to the port: while it refuses, too, for no other program may be given it meanwhile."""
+        self._listening = False
         self._links: set[_Link] = set()
         self._accepting: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -70,15 +74,20 @@ class Proxy:
 
     async def listen(self) -> None:
         """Take connections (again)."""
-        if self._server is None:
-            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=_CHUNK)
-            self.port = self._server.sockets[0].getsockname()[1]
+        if not self._listening:
+            place = self._place or _bound(self.port)
+            self._place, self.port = place, place.getsockname()[1]
+            place.listen(100)
+            # Not `asyncio.start_server`: a connection that it takes in the turn in which it is closed is
+            # forgotten and never ended (Python 3.11, an `assert` in `Server._attach`).
+            asyncio.get_running_loop().add_reader(place, self._accept, place)
+            self._listening = True
 
     async def refuse(self) -> None:
         """Newcomers get "connection refused"; who is connected stays so."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listening:
+            self._let_go()
+            self._place = _bound(self.port)
 
     def cut(self) -> None:
         """Reset all connections; what was under way is lost."""
@@ -116,17 +125,30 @@ class Proxy:
 
     async def close(self) -> None:
         """Cut everything and stop."""
-        await self.refuse()
+        self._let_go()
         while self._accepting:
             self.cut()
             await asyncio.wait(self._accepting, timeout=1)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._accepting.add(task)
-            task.add_done_callback(self._accepting.discard)
+    def _let_go(self) -> None:
+        if self._place is not None:
+            asyncio.get_running_loop().remove_reader(self._place)
+            self._place.close()
+            self._place = None
+            self._listening = False
+
+    def _accept(self, place: socket.socket) -> None:
+        try:
+            near, _ = place.accept()
+        except OSError:
+            return  # It went before it was taken.
         self.accepted += 1
+        task = asyncio.get_running_loop().create_task(self._connect(near))
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+
+    async def _connect(self, near: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=near, limit=_CHUNK)
         try:
             far_reader, far_writer = await asyncio.open_connection(*self.target, limit=_CHUNK)
         except OSError:
@@ -159,6 +181,8 @@ class Proxy:
                 except OSError:
                     data = b""
                     link.broken = True
+                if way in self._holes | link.stalled:
+                    self.held += len(data)
                 held.append((loop.time() + self._delay, data))
                 arrived.set()
                 if not data:
@@ -229,6 +253,19 @@ class _Link:
             task.cancel()
         _reset(self.near)
         _reset(self.far)
+
+
+def _bound(port: int) -> socket.socket:
+    """At a port of loopback; 0 is any. Connections that were made through the port may still be there."""
+    sock = socket.socket()
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

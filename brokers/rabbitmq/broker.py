@@ -50,8 +50,8 @@ WARN_EVERY = 30.0
 class RabbitMQBroker(Broker):
     """`amqp://` and `amqps://` (TLS), with user, password and virtual host in the URL.
 
-    Options in its query: `prefix` of all names on the server, `buckets` (16) and `bucket_bytes`
-    (16 MiB), which all processes must give alike, and `heartbeat` (10 seconds). Durability is D2: a
+    Options in its query: `prefix` of all names on the server, `buckets` (4) and `bucket_bytes`
+    (32 MiB), which all processes must give alike, and `heartbeat` (10 seconds). Durability is D2: a
     stream's write is confirmed before it is synced to disk. See `docs/design/rabbitmq.md`.
     """
 
@@ -67,11 +67,12 @@ class RabbitMQBroker(Broker):
         self._signals: Signals | None = None
         self._link: Link | None = None
         self._runner: asyncio.Task[None] | None = None
+        self._silent = False
         self._told: dict[str, float] = {}
 
     async def open(self, listener: Listener) -> None:
         self._listener = _Guarded(listener)
-        self._signals = Signals(self._options, self._hear)
+        self._signals = Signals(self._options, self._hear, self._reject)
         self._up = asyncio.Event()
         self._turnstile = asyncio.Semaphore(OPEN_AT_ONCE)
         self._runner = self._spawn(self._run())
@@ -97,7 +98,13 @@ class RabbitMQBroker(Broker):
 
     @property
     def connected(self) -> bool:
-        return self._link is not None and self._up.is_set()
+        heard = all(bucket.alive.is_set() for bucket in self._buckets.values() if bucket.followed)
+        return heard and self._link is not None and self._up.is_set()
+
+    @property
+    def silent(self) -> bool:
+        """While not `connected`: nothing is answered at all, not even that the server is down."""
+        return self._silent
 
     def submit(self, append: Append) -> None:
         check_room(append.room)
@@ -187,6 +194,10 @@ class RabbitMQBroker(Broker):
             if bucket is not None and room in bucket.followed:
                 self._listener.signal(room, data)
 
+    def _reject(self, room: str) -> None:
+        if self._listener is not None:
+            self._listener.rejected(room, 1)
+
     # The link
 
     async def _run(self) -> None:
@@ -199,6 +210,7 @@ class RabbitMQBroker(Broker):
             except Trouble as trouble:
                 if self._up.is_set():
                     attempt = 0
+                self._silent = isinstance(trouble, Silence)
                 self._warn("RabbitMQ", trouble)
             except Exception:
                 log.exception("a bug in the RabbitMQ broker")
@@ -220,7 +232,7 @@ class RabbitMQBroker(Broker):
             self._link = link
             for bucket in self._buckets.values():
                 self._start(link, partial(self._serve, link, bucket))
-            raise Trouble(await asyncio.shield(link.lost))
+            raise await asyncio.shield(link.lost)
         finally:
             for task in self._workers:
                 task.cancel()
@@ -232,7 +244,7 @@ class RabbitMQBroker(Broker):
             try:
                 await work()
             except Trouble as trouble:
-                link.fail(str(trouble))
+                link.fail(trouble)
             except Exception as error:
                 log.exception("a bug in the RabbitMQ broker")
                 link.fail(type(error).__name__)
@@ -350,6 +362,12 @@ class _Guarded(Listener):
     def signal(self, room: str, data: bytes) -> None:
         try:
             self._listener.signal(room, data)
+        except Exception:
+            log.exception("the listener failed")
+
+    def rejected(self, room: str, count: int) -> None:
+        try:
+            self._listener.rejected(room, count)
         except Exception:
             log.exception("the listener failed")
 

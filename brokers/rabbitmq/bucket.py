@@ -307,7 +307,9 @@ class Bucket:
         if offset <= history.last:
             return
         found = history.feed(offset, body)
-        if found is not None:
+        if found is None:
+            self._listener.rejected("", 1)
+        else:
             batch, verdict = found
             flight = self._line.flight
             if batch.who == self._who and flight is not None and batch.seq == flight.seq:

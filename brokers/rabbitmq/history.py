@@ -133,7 +133,8 @@ class History:
             return None
         if offset == 0:
             self.epoch = f"{batch.who}{batch.seq:x}"
-        elif self.epoch is None and batch.epoch and batch.base < offset:
+        elif self.epoch is None and batch.entries and batch.epoch and batch.base < offset:
+            # Not from a barrier: its writer may not have read this stream yet, and name an older log.
             self.epoch = batch.epoch
         self._remember(offset, body, batch)
         late = self._writers.get(batch.who, (-1, 0))[0] >= batch.seq
@@ -178,7 +179,8 @@ class History:
         """What the next batch carries for those who come late; None where it is not time for that."""
         if len(self._since) < DIGEST:
             return None
-        return Past(self._chain, self._since if self._since_bytes <= DIGEST_BYTES else [])
+        # As it is now: it is packed in a later turn, and more may have come in by then.
+        return Past(self._chain, list(self._since) if self._since_bytes <= DIGEST_BYTES else [])
 
     def find(self, room: str, key: str) -> Entry | None:
         """The entry with this key, where the window still holds it."""

@@ -20,13 +20,21 @@ MAX_WAITING = 50_000
 class Flight:
     """The one batch that is under way."""
 
-    __slots__ = ("confirmed", "entries", "seen", "seq", "slots", "timer", "verdict")
+    __slots__ = ("confirmed", "entries", "repeats", "seen", "seq", "slots", "timer", "verdict")
 
-    def __init__(self, seq: int, entries: list[tuple[str, bytes]], slots: list[list[Append]]) -> None:
+    def __init__(
+        self,
+        seq: int,
+        entries: list[tuple[str, bytes]],
+        slots: list[list[Append]],
+        repeats: list[Append],
+    ) -> None:
         self.seq = seq
         self.entries = entries
         self.slots = slots
         """For each entry, the appends that wait for it: more than one where a key was repeated."""
+        self.repeats = repeats
+        """Appends whose key stands in the log as we know it: once the batch is seen, it still is that log."""
         self.confirmed = False
         self.seen = False
         self.verdict: Verdict | None = None
@@ -37,7 +45,7 @@ class Flight:
 
         A repeated key moves up to its first copy: they are one entry, so nothing overtakes anything.
         """
-        return [append for slot in self.slots for append in slot]
+        return [*self.repeats, *(append for slot in self.slots for append in slot)]
 
 
 class Line:
@@ -79,13 +87,13 @@ class Line:
         size = 0
         entries: list[tuple[str, bytes]] = []
         slots: list[list[Append]] = []
+        repeats: list[Append] = []
         here: dict[tuple[str, str], list[Append]] = {}
         while self._waiting and len(slots) < MAX_BATCH_ENTRIES and size < MAX_BATCH_BYTES:
             append = self._waiting.popleft()
             pair = append.room, append.key
-            known = history.find(*pair)
-            if known is not None:
-                append.done(_answer(append, known))
+            if history.find(*pair) is not None:
+                repeats.append(append)
             elif pair in here:
                 here[pair].append(append)
             else:
@@ -94,8 +102,8 @@ class Line:
                 here[pair] = [append]
                 slots.append(here[pair])
                 size += len(blob) + OVERHEAD
-        if entries:
-            self.flight = Flight(seq, entries, slots)
+        if entries or repeats:
+            self.flight = Flight(seq, entries, slots, repeats)
         return self.flight
 
     def land(self, history: History) -> None:
@@ -106,7 +114,7 @@ class Line:
             return
         self._end_flight()
         again: list[Append] = []
-        for slot, stored in zip(flight.slots, flight.verdict, strict=True):
+        for slot, stored in ((flight.repeats, None), *zip(flight.slots, flight.verdict, strict=True)):
             if stored is not None and slot:
                 slot.pop(0).done(Appended(stored.position, False))
             for append in slot:
@@ -144,7 +152,7 @@ class Line:
             return False
 
         # What is under way stays so: it may be stored, and what comes after it must not overtake it.
-        for slot in self.flight.slots if self.flight else ():
+        for slot in (self.flight.repeats, *self.flight.slots) if self.flight else ():
             slot[:] = filter(keep, slot)
         self._waiting = deque(filter(keep, self._waiting))
         left = [*(self.flight.left() if self.flight else ()), *self._waiting]

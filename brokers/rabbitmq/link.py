@@ -75,7 +75,7 @@ class Link:
     def __init__(self, url: str) -> None:
         self._tap = _Tap(url)
         self._connection = aiormq.Connection(url, transport_factory=self._tap)
-        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.lost: asyncio.Future[Trouble] = asyncio.get_running_loop().create_future()
         """Done, with the reason, from the moment on at which this link is of no use."""
 
     async def open(self) -> None:
@@ -98,10 +98,10 @@ class Link:
             ready.close()
         return True
 
-    def fail(self, reason: str) -> None:
+    def fail(self, reason: Trouble | str) -> None:
         """Say that the link is of no use any more."""
         if not self.lost.done():
-            self.lost.set_result(reason)
+            self.lost.set_result(Trouble(reason) if isinstance(reason, str) else reason)
 
     async def close(self) -> None:
         """Part in peace where that is possible, and let go of the socket in any case."""

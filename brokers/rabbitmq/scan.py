@@ -10,7 +10,8 @@ there and its batch is read from the stream itself.
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Literal, NamedTuple
 
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
@@ -98,10 +99,12 @@ async def read_back(channel: AbstractChannel, stream: str, end: int, limits: Lim
     newest = bearers[-1]
     parts = [[message for message in recent if message[0] > newest.batch.base]]
     size, chain = 0, list(newest.past.chain)
-    turn: list[_Bearer | None] = [newest]
+    turn: list[_Bearer | _Missing] = [newest]
     while True:
         for bearer in turn:
-            if bearer is None or bearer.batch.epoch != newest.batch.epoch:
+            if bearer == "doubtful":
+                return None
+            if bearer == "trimmed" or bearer.batch.epoch != newest.batch.epoch:
                 return _joined(parts)  # the stream was trimmed up to here
             if bearer is not newest:
                 parts.append(bearer.near)
@@ -122,6 +125,9 @@ async def read_back(channel: AbstractChannel, stream: str, end: int, limits: Lim
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
         turn = [task.result() for task in tasks]
+
+
+_Missing = Literal["trimmed", "doubtful"]
 
 
 class _Bearer(NamedTuple):
@@ -152,15 +158,25 @@ def _bearer(message: Message) -> _Bearer | None:
     past = batch.past
     if past is None or not batch.epoch or not batch.base < offset:
         return None
+    before = past.chain[-1] if past.chain else -1
+    carried = [at for at, _ in past.messages]
+    # Rising, and all of it from there on and before itself: nothing that could pass for another part of the
+    # log. Not only up to its base: until it was sent, earlier versions added what came in.
+    if any(a >= b for a, b in pairwise([-1, *past.chain, offset])):
+        return None
+    if any(a >= b for a, b in pairwise([before, *carried, offset])):
+        return None
     return _Bearer(offset, batch, past, [])
 
 
-async def _fetch(channel: AbstractChannel, stream: str, at: int) -> _Bearer | None:
+async def _fetch(channel: AbstractChannel, stream: str, at: int) -> _Bearer | _Missing:
     """The batch with a past that stands here, with what its writer did not know of."""
     near = await read_range(channel, stream, max(0, at - NEAR), at)
-    bearer = _bearer(near[-1]) if near and near[-1][0] == at else None
+    if not near or near[-1][0] != at:
+        return "trimmed"
+    bearer = _bearer(near[-1])
     if bearer is None:
-        return None
+        return "doubtful"
     first = bearer.batch.base + 1
     if near[0][0] > first:
         near = await read_range(channel, stream, first, at)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable
+from typing import Annotated
 
 import msgspec
 from aiormq.abc import AbstractChannel, DeliveredMessage
@@ -17,15 +18,18 @@ MAX_WAITING = 1000
 """Signals that wait to be sent; beyond that the newest is dropped, as signals may be."""
 
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(list[bytes]).decode
+_unpack = msgspec.msgpack.Decoder(Annotated[list[bytes], msgspec.Meta(max_length=MAX_WAITING)]).decode
 
 
 class Signals:
     """Sends and hears signals, and keeps the bindings as they are wanted."""
 
-    def __init__(self, options: Options, hear: Callable[[str, bytes], None]) -> None:
+    def __init__(
+        self, options: Options, hear: Callable[[str, bytes], None], reject: Callable[[str], None]
+    ) -> None:
         self._options = options
         self._hear = hear
+        self._reject = reject
         self._wanted: set[str] = set()
         self._bound: set[str] = set()
         self._waiting: dict[str, list[bytes]] = {}
@@ -102,6 +106,9 @@ class Signals:
             self._bound.clear()
             self._waiting.clear()
             self._count = 0
+            for back in self._echoes.values():
+                if not back.done():
+                    back.set_exception(Trouble("the link was lost"))
 
     async def _send_all(self, channel: AbstractChannel, exchange: str) -> None:
         waiting, self._waiting, self._count = self._waiting, {}, 0
@@ -127,7 +134,8 @@ class Signals:
         try:
             signals = _unpack(message.body)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            return  # not ours
+            self._reject(room or "")  # not ours
+            return
         for data in signals:
             if room != self._own:
                 self._hear(room or "", data)

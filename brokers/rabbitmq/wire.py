@@ -112,10 +112,11 @@ def options_of(url: str) -> Options:
         raise BrokerConfigError("the option prefix takes letters, digits, - and _")
     if len(prefix) > 100:
         raise BrokerConfigError("the option prefix takes at most 100 characters")
-    buckets = _number(query, "buckets", 16, 1, 256)
-    bucket_bytes = _number(query, "bucket_bytes", 16 << 20, 1 << 20, 1 << 30)
-    if unknown := sorted(query.keys() - _DRIVER - {"heartbeat"}):
-        raise BrokerConfigError(f"RabbitMQ URLs have no option {unknown[0][:30]!r}")
+    buckets = _number(query, "buckets", 4, 1, 256)
+    bucket_bytes = _number(query, "bucket_bytes", 32 << 20, 1 << 20, 1 << 30)
+    if query.keys() - _DRIVER - {"heartbeat"}:
+        # Not named: behind a ? that stands in a password it is the rest of that.
+        raise BrokerConfigError("an unknown option in the URL (in a user or password, write ? as %3F)")
     query["heartbeat"] = str(_number(query, "heartbeat", 10, 1, 3600))
     rest = parts._replace(query=urlencode(query), fragment="").geturl()
     return Options(rest, prefix, buckets, bucket_bytes)

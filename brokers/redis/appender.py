@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from .. import codec
@@ -39,6 +40,8 @@ class Appender:
         self._signals: list[tuple[str, bytes]] = []
         self._wake = asyncio.Event()
         self._closed = False
+        self.rejected: Callable[[str, int], None] = lambda room, count: None
+        """Told of what is not ours."""
 
     def submit(self, append: Append) -> None:
         if self._closed or len(self._waiting) >= WAITING:
@@ -57,10 +60,14 @@ class Appender:
     async def run(self) -> None:
         """Send what waits, one call at a time: while one is under way, the next batch gathers."""
         while True:
-            await self._wake.wait()
+            try:
+                while self._waiting or self._signals:
+                    await self._send(self._batch())
+            except Exception:
+                self._fail("a bug in the Redis broker")
+                raise
             self._wake.clear()
-            while self._waiting or self._signals:
-                await self._send(self._batch())
+            await self._wake.wait()
 
     def close(self) -> None:
         """Answer all that waits: nobody can say what became of the batch under way."""
@@ -118,7 +125,10 @@ class Appender:
             self._answer(rooms, marks, replies[0])
 
     def _answer(self, rooms: dict[str, list[Append]], marks: list[list[str]], reply: Any) -> None:
-        for (epoch, *answers), appends, proofs in zip(reply, rooms.values(), marks, strict=True):
+        *answered, foreign = reply
+        if foreign:
+            self.rejected("", foreign)
+        for (epoch, *answers), appends, proofs in zip(answered, rooms.values(), marks, strict=True):
             name = epoch.decode()
             for append, proof, answer in zip(appends, proofs, answers, strict=True):
                 append.done(_outcome(name, proof, answer))

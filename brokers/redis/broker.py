@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-from collections.abc import Coroutine
+import logging
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ..base import Append, Broker, Durability, Listener, Page, Window, check_room
 from ..errors import BrokerConfigError, Unavailable, Unknown
 from .appender import APPEND, Appender
 from .follower import Follower
 from .keys import Keys
-from .line import Line
+from .line import BACKOFF, Line
 from .link import pool_for
 from .reader import READ, Reader
+
+log = logging.getLogger("brokers.redis")
 
 PREFIX = "quartchat1"
 """In front of every key; the digit is the version of their layout. `?prefix=` in the URL replaces it."""
@@ -57,10 +60,18 @@ class RedisBroker(Broker):
         reader = Reader(outward, self._keys, self.window)
         appender = Appender(inward, self._keys, self.window)
         follower = Follower(self._pool, self._keys, reader, outward, self._spawn, self.tail_entries)
+
+        def reject(room: str, count: int) -> None:
+            try:
+                listener.rejected(room, count)
+            except Exception:
+                log.exception("the listener failed")
+
+        reader.rejected = appender.rejected = reject
         self._parts = Parts(appender, follower, reader, inward, outward)
-        self._spawn(appender.run())
-        self._spawn(follower.run(listener))
-        self._spawn(follower.watch())
+        self._spawn(_for_ever(appender.run))
+        self._spawn(_for_ever(lambda: follower.run(listener)))
+        self._spawn(_for_ever(follower.watch))
 
     async def close(self) -> None:
         parts, self._parts = self._parts, None
@@ -83,6 +94,11 @@ class RedisBroker(Broker):
     @property
     def connected(self) -> bool:
         return self._parts is not None and self._parts.follower.up
+
+    @property
+    def silent(self) -> bool:
+        """While not `connected`: nothing is answered at all, not even that the server is down."""
+        return self._parts is not None and self._parts.follower.silent
 
     def submit(self, append: Append) -> None:
         check_room(append.room)
@@ -145,9 +161,24 @@ class RedisBroker(Broker):
             task.exception()  # whoever waits sees it; a caller that left must not leave a warning behind
 
 
+async def _for_ever(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do work that never ends; where a bug of ours ends it, say so and begin again: appends wait for it."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("a bug in the Redis broker")
+        await asyncio.sleep(BACKOFF[-1])
+
+
 def _split(url: str) -> tuple[str, str]:
     """The URL without our own options, and the prefix."""
     bare, _, query = url.partition("?")
+    parts = urlsplit(bare)
+    database = parts.path.strip("/")
+    # The library takes anything else for database 0: two chats that were to be apart would share one.
+    if parts.scheme != "unix" and database and not (database.isascii() and database.isdigit()):
+        raise BrokerConfigError("what follows the host in a Redis URL is the number of a database")
     options = parse_qsl(query, keep_blank_values=True)
     prefix = dict(options).get("prefix", PREFIX)
     if not prefix.isascii() or not prefix.replace("-", "").replace("_", "").isalnum():

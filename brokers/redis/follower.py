@@ -22,13 +22,17 @@ from ..base import CALL_DEADLINE, Entry, Listener
 from ..errors import Unavailable
 from .keys import Keys
 from .line import BACKOFF, Line
-from .link import FAULTS, Command, Link
+from .link import FAULTS, SILENCE, Command, Link
 from .reader import Reader, Stored, decode
 
 log = logging.getLogger("brokers.redis")
 
-COMPARE_SECONDS = 4.0
+COMPARE_SECONDS = 2.5
 """Between two comparisons of all tops: a missed message is found within ten seconds, the read included."""
+
+PATIENCE = 4.0
+"""Seconds for the probe before each of them, a second link for its command included. With the pause before,
+and the two seconds until a chat looks at `up`, its members are told within ten."""
 
 TOUCH_SECONDS = 600.0
 """How often the place of a followed room is kept from expiring."""
@@ -42,7 +46,7 @@ Spawn = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 class Followed:
     """One followed room: how far its listener has heard."""
 
-    __slots__ = ("epoch", "held", "last", "room", "subscribed", "task", "top")
+    __slots__ = ("epoch", "held", "last", "missed", "room", "subscribed", "task", "top")
 
     def __init__(self, room: str) -> None:
         self.room = room
@@ -52,6 +56,8 @@ class Followed:
         self.held: list[bytes] | None = []
         """Payloads that wait while the log is read; None while entries pass straight through."""
         self.subscribed = asyncio.Event()
+        self.missed = False
+        """The last comparison found entries that pub/sub had not brought, and it brought none since."""
         self.task: asyncio.Task[None] | None = None
         """Whoever reads the log for this room now: the first read, or a repair."""
 
@@ -73,15 +79,18 @@ class Follower:
         self._link: Link | None = None
         self._confirming: dict[bytes, int] = {}
         self._own = f"{keys.prefix}:probe:{secrets.token_hex(8)}"
-        self._probes: dict[bytes, asyncio.Future[None]] = {}
+        self._probes: dict[bytes, asyncio.Future[bool]] = {}
+        """Under way: True where one came back, False where the link that it was waited for on is gone."""
         self._sends = asyncio.Lock()
         self._run_id = b""
         self._hearing = asyncio.Event()
         """Set while the pub/sub link is known to hear this process's own channel."""
+        self.silent = False
+        """While not `up`: the last try ended because nothing was answered, not by a word of the server's."""
 
     @property
     def up(self) -> bool:
-        return self._link is not None
+        return self._hearing.is_set()
 
     def follow(self, room: str) -> Coroutine[Any, Any, None]:
         """Register the room at once, so that an `unfollow` right after finds it; what is left is to wait."""
@@ -106,20 +115,22 @@ class Follower:
             state.subscribed.set()  # whoever still waits for it ends, and finds the room gone
             self._spawn(self._tell("UNSUBSCRIBE", channel))
 
-    async def probe(self) -> None:
+    async def probe(self, seconds: float = CALL_DEADLINE) -> None:
         """Publish to this process's own channel and wait for it on the pub/sub link."""
         nonce = secrets.token_hex(8).encode()
-        future = self._probes[nonce] = asyncio.get_running_loop().create_future()
-        deadline = asyncio.get_running_loop().time() + CALL_DEADLINE
+        deadline = asyncio.get_running_loop().time() + seconds
         try:
             async with asyncio.timeout_at(deadline):
                 await self._hearing.wait()
+                future = self._probes[nonce] = asyncio.get_running_loop().create_future()
                 await self._line.call(lambda link, attempt: [("PUBLISH", self._own, nonce)], deadline)
-                await future
+                if await future:
+                    return
         except TimeoutError:
-            raise Unavailable("what was published did not come back") from None
+            pass
         finally:
             self._probes.pop(nonce, None)
+        raise Unavailable("what was published did not come back")
 
     # The pub/sub link -------------------------------------------------------------------------------
 
@@ -132,6 +143,7 @@ class Follower:
             try:
                 await self._listen()
             except FAULTS as error:
+                self.silent = isinstance(error, SILENCE)
                 if attempt < 1:
                     log.warning("pub/sub link to Redis lost: %s", type(error).__name__)
             finally:
@@ -161,8 +173,12 @@ class Follower:
     async def _lose(self) -> None:
         link, self._link = self._link, None
         self._hearing.clear()
+        for probe in self._probes.values():
+            if not probe.done():
+                probe.set_result(False)
         for state in self._rooms.values():
             state.subscribed.clear()
+            state.missed = False
         if link is not None:
             await link.drop()
 
@@ -198,8 +214,10 @@ class Follower:
         if state is None:
             probe = self._probes.get(data)
             if probe is not None and not probe.done():
-                probe.set_result(None)
-        elif data[:1] == b"S":
+                probe.set_result(True)
+            return
+        state.missed = False
+        if data[:1] == b"S":
             if state.epoch:
                 self._call(self._listener.signal, state.room, data[1:])
         elif state.held is not None:
@@ -215,13 +233,20 @@ class Follower:
         try:
             epoch, first, before, stored = unpack_batch(data)
         except ValueError:
-            log.warning("a message that is not ours on a room's channel: skipped")
+            log.debug("a message that is not ours on a room's channel: skipped")
+            self._call(self._listener.rejected, state.room, 1)
             return True
         if epoch != state.epoch or first > state.last + 1:
             return False
         if first == state.last + 1 and codec.position(epoch, first - 1, before) != state.top:
             return False
-        self._deliver(state, decode(epoch, [s for s in stored if s.number > state.last], prev_of(state)))
+        fresh = [s for s in stored if s.number > state.last]
+        entries = decode(epoch, fresh, prev_of(state))
+        if len(entries) < len(fresh):
+            # Nothing of it: in the log, which is the truth, stands what is ours.
+            self._call(self._listener.rejected, state.room, len(fresh) - len(entries))
+            return True
+        self._deliver(state, entries)
         return True
 
     def _deliver(self, state: Followed, entries: list[Entry]) -> None:
@@ -304,10 +329,10 @@ class Follower:
             now = asyncio.get_running_loop().time()
             touch = now - touched > TOUCH_SECONDS
             try:
-                await self.probe()
+                await self.probe(PATIENCE)
                 await self.compare(touch=touch)
             except Unavailable:
-                # Deaf or mute: a new link finds out which.
+                # Deaf, for all rooms or for one, or mute: a new link finds out which.
                 link = self._link
                 if link is not None:
                     await link.drop()
@@ -315,7 +340,12 @@ class Follower:
                 touched = now if touch else touched
 
     async def compare(self, *, touch: bool = False) -> None:
-        """Mend every followed room whose top at the server is not what its listener heard last."""
+        """Mend every followed room whose top at the server is not what its listener heard last.
+
+        Raise `Unavailable` where that was so at the last comparison, too, and pub/sub has brought nothing of
+        the room since: what is on its way is late for a moment only.
+        """
+        deaf = False
         rooms = [(c, s) for c, s in self._rooms.items() if s.epoch]
         for start in range(0, len(rooms), 500):
             part = rooms[start : start + 500]
@@ -333,14 +363,25 @@ class Follower:
 
             replies = await self._line.call(commands, asyncio.get_running_loop().time() + CALL_DEADLINE)
             for (channel, state), reply in zip(part, replies, strict=False):
-                epoch, last, proof, run, durable = reply
-                same = epoch is not None and (
-                    codec.position(epoch.decode(), int(last), proof.decode()) == state.top
-                )
+                *place, run, durable = reply
+                same = _top(place) == state.top
                 restarted = run != self._run_id and durable != b"1"
+                deaf = deaf or (not same and state.missed)
+                state.missed = not same
                 if (not same or restarted) and self._rooms.get(channel) is state:
                     # What is on its way by pub/sub just now is read once more, and dropped there.
                     self._mend(channel, state)
+        if deaf:
+            raise Unavailable("pub/sub does not bring what is published to a room")
+
+
+def _top(place: list[Any]) -> str | None:
+    """The position in a room's state; None where that is gone, or not as we write it."""
+    try:
+        epoch, last, proof = place
+        return codec.position(epoch.decode(), int(last), proof.decode())
+    except (AttributeError, TypeError, ValueError):
+        return None
 
 
 def prev_of(state: Followed) -> str | None:
@@ -354,6 +395,8 @@ def unpack_batch(data: bytes) -> tuple[str, int, str, list[Stored]]:
     parts = head[1:].split(b" ")
     if data[:1] != b"E" or not newline or len(parts) != 3:
         raise ValueError("not a batch")
+    if not parts[1].isdigit() or len(parts[1]) > 16:
+        raise ValueError("not a batch")
     number = first = int(parts[1])
     stored, at = [], 0
     while at < len(body):
@@ -366,4 +409,4 @@ def unpack_batch(data: bytes) -> tuple[str, int, str, list[Stored]]:
         stored.append(Stored(number, codec.proof_of(blob), blob))
         number += 1
         at += 4 + size
-    return parts[0].decode(), first, parts[2].decode(), stored
+    return parts[0].decode("ascii"), first, parts[2].decode("ascii"), stored

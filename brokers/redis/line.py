@@ -61,7 +61,8 @@ class Line:
         async with self._lock:
             while True:
                 try:
-                    link = self._link or await self._make()
+                    async with asyncio.timeout_at(deadline):
+                        link = self._link or await self._make()
                     seconds = min(deadline - asyncio.get_running_loop().time(), TRY_SECONDS)
                     replies = await link.call(commands(link, attempt), max(seconds, 0.001))
                     for reply in replies:

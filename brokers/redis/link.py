@@ -8,9 +8,10 @@ of the server answers now. Here a link is made, used in order, and thrown away a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
+import redis.exceptions
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -25,6 +26,9 @@ Command = tuple[str | bytes | int | float, ...]
 
 FAULTS = (RedisError, OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, EOFError)
 """Whatever a link raises when it is of no more use. `ResponseError` among them: the server's word."""
+
+SILENCE = (asyncio.TimeoutError, redis.exceptions.TimeoutError)
+"""Those of them that say: there was no answer at all."""
 
 
 class Link:
@@ -62,7 +66,8 @@ class Link:
         connection = self._connection
         replies: list[Any] = []
         async with asyncio.timeout(seconds):
-            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            packed = connection.pack_commands(commands)
+            await _write(connection.send_packed_command(packed, check_health=False))
             for _ in commands:
                 try:
                     replies.append(await connection.read_response(disable_decoding=True, timeout=None))
@@ -72,7 +77,7 @@ class Link:
 
     async def send(self, *command: str) -> None:
         """Send one command whose reply comes by `receive`."""
-        await self._connection.send_command(*command, check_health=False)
+        await _write(self._connection.send_command(*command, check_health=False))
 
     async def receive(self) -> Any:
         """The next reply or pushed message, however long it takes."""
@@ -95,8 +100,22 @@ def pool_for(url: str) -> ConnectionPool:
     )
 
 
+async def _write(work: Coroutine[Any, Any, Any]) -> None:
+    """Write to a connection that may have been reset meanwhile. Raise one of `FAULTS` where it was.
+
+    uvloop raises `RuntimeError` then, and asyncio from Python 3.12 on stumbles over its own closed transport
+    (`AttributeError`): nothing to be told from a bug, so all of it is a lost connection.
+    """
+    try:
+        await work
+    except FAULTS:
+        raise
+    except Exception as error:
+        raise ConnectionError(f"{type(error).__name__} while writing") from error
+
+
 async def _ask(connection: AbstractConnection, command: Command, default: Any = None) -> Any:
-    await connection.send_command(*command, check_health=False)
+    await _write(connection.send_command(*command, check_health=False))
     try:
         return await connection.read_response(disable_decoding=True, timeout=None)
     except ResponseError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import dropwhile
 from typing import Any, Literal, NamedTuple
 
@@ -46,6 +46,8 @@ class Reader:
         self._line = line
         self._keys = keys
         self.window = window
+        self.rejected: Callable[[str, int], None] = lambda room, count: None
+        """Told of what is not ours."""
 
     async def snapshot(
         self, room: str, part: Part, offset: int, count: int, *, create: bool = False
@@ -57,13 +59,17 @@ class Reader:
 
         deadline = asyncio.get_running_loop().time() + CALL_DEADLINE
         (reply,) = await self._line.call(commands, deadline)
-        epoch, last, proof, items = reply
-        return Snapshot(epoch.decode(), int(last), proof.decode(), [_stored(item) for item in items])
+        epoch, last, proof, items, foreign = reply
+        stored = [found for found in map(_stored, items) if found is not None and found.number <= last]
+        foreign += len(items) - len(stored)
+        if foreign:
+            self.rejected(room, foreign)
+        return Snapshot(epoch.decode(), int(last), proof.decode(), stored)
 
     async def tail(self, room: str, limit: int) -> tuple[Snapshot, Tail]:
         """The end of the log, made where it was not yet."""
         found = await self.snapshot(room, "last", 0, limit + 1, create=True)
-        entries = self.entries(found)
+        entries = self._entries(room, found)
         return found, Tail(found.top, entries[-limit:], len(entries) <= limit)
 
     async def page(self, room: str, after: str | None, before: str | None, limit: int) -> Page:
@@ -72,20 +78,20 @@ class Reader:
         if before is not None:
             return await self._before(room, before, limit)
         found = await self.snapshot(room, "last", 0, limit + 1)
-        return Page(self.entries(found)[-limit:] if limit else [], True)
+        return Page(self._entries(room, found)[-limit:] if limit else [], True)
 
     async def _after(self, room: str, token: str, limit: int) -> Page:
         place = codec.place(token)
         found = await self.snapshot(room, "after", place.offset if place else 0, limit + 1)
         reason = self.verdict(found, token)
         if reason is None and place is not None:
-            entries = [e for e in self.entries(found) if e.position != token]
+            entries = [e for e in self._entries(room, found) if e.position != token]
             begins = entries and entries[0].prev == (token if place.offset else None)
             if begins or place.offset == found.last:
                 return Page(entries[:limit], True)
             reason = "trimmed"  # what comes next is there, but older than the window
         found = await self.snapshot(room, "first", 0, limit)
-        return Page(self.entries(found), False, reason)
+        return Page(self._entries(room, found), False, reason)
 
     async def _before(self, room: str, token: str, limit: int) -> Page:
         place = codec.place(token)
@@ -93,7 +99,7 @@ class Reader:
         reason = self.verdict(found, token, reach_back=True)
         if reason is not None or place is None:
             return Page([], False, reason)
-        entries = [e for e in self.entries(found) if e.position != token]
+        entries = [e for e in self._entries(room, found) if e.position != token]
         return Page(entries[-limit:] if limit else [], True)
 
     def verdict(self, found: Snapshot, token: str, *, reach_back: bool = False) -> Reason | None:
@@ -118,10 +124,13 @@ class Reader:
             return "trimmed"
         return None if edge.proof == place.proof else "mismatch"
 
-    def entries(self, found: Snapshot) -> list[Entry]:
+    def _entries(self, room: str, found: Snapshot) -> list[Entry]:
         """The entries that the window still holds; the prefix that is too old is left out."""
         oldest = codec.now_ms() - int(self.window.seconds * 1000)
-        return list(dropwhile(lambda e: e.time < oldest, decode(found.epoch, found.stored)))
+        entries = decode(found.epoch, found.stored)
+        if len(entries) < len(found.stored):
+            self.rejected(room, len(found.stored) - len(entries))
+        return list(dropwhile(lambda e: e.time < oldest, entries))
 
 
 def decode(epoch: str, stored: Iterable[Stored], prev: str | None = None) -> list[Entry]:
@@ -138,7 +147,13 @@ def decode(epoch: str, stored: Iterable[Stored], prev: str | None = None) -> lis
     return entries
 
 
-def _stored(item: Sequence[Any]) -> Stored:
-    number, fields = item
+def _stored(item: Sequence[Any]) -> Stored | None:
+    """One item of the stream; None where we never write such a one: another id, another proof."""
+    name, fields = item
+    number, _, rest = name.partition(b"-")
     values = dict(zip(fields[::2], fields[1::2], strict=False))
-    return Stored(int(number.partition(b"-")[0]), values.get(b"p", b"").decode(), values.get(b"b", b""))
+    blob = values.get(b"b", b"")
+    proof = codec.proof_of(blob)
+    if rest != b"0" or values.get(b"p") != proof.encode():
+        return None
+    return Stored(int(number), proof, blob)

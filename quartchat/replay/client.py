@@ -29,6 +29,7 @@ BACKOFF_BASE, BACKOFF_CAP = 0.1, 5.0
 STABLE_SECONDS = 5.0
 """A connection that held for so long earns a quick return."""
 
+_LEAVING = 1012
 _FINAL = {1003: "binary", 1008: "policy", 1009: "too big", 4401: "the session ended"}
 """Close codes after which coming back would not help."""
 
@@ -46,9 +47,10 @@ class Unreachable(ReplayError):
     code = 2
 
 
-class User(msgspec.Struct, frozen=True):
+class User(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     name: str
+    look: str | None = None
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -118,6 +120,8 @@ class Client:
         """Only after its welcome, and not a moment longer than it lives."""
         self._awaited: tuple[str, asyncio.Future[Frame | None]] | None = None
         self._changed = asyncio.Event()
+        self._sent_on = False
+        """The last connection ended because its instance leaves."""
         self._failure: ReplayError | None = None
         self._saying = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -213,7 +217,9 @@ class Client:
             while True:
                 began = time.monotonic()
                 wait = await self._connect()
-                tries = 0 if time.monotonic() - began > STABLE_SECONDS else tries + 1
+                # Who is sent on by an instance that leaves did not fail.
+                steady = self._sent_on or time.monotonic() - began > STABLE_SECONDS
+                tries = 0 if steady else tries + 1
                 # Full jitter: all who lost one instance must not come back in the same instant.
                 ceiling = min(BACKOFF_CAP, BACKOFF_BASE * 2 ** min(tries, 10))
                 await asyncio.sleep(wait + random.uniform(0, ceiling))  # noqa: S311
@@ -225,6 +231,7 @@ class Client:
 
     async def _connect(self) -> float:
         """One connection from beginning to end; seconds that the server wants us to wait."""
+        self._sent_on = False
         try:
             async with connect(
                 self._address(),
@@ -239,11 +246,11 @@ class Client:
             ) as socket:
                 try:
                     await self._read(socket)
+                except ConnectionClosed:
+                    pass  # what its code says is for `_ended`
                 finally:
                     self._lost(socket)
-            if socket.close_code in _FINAL:
-                why = socket.close_reason or _FINAL[socket.close_code]
-                raise ReplayError(f"the server closed with {socket.close_code}: {why}")
+            self._ended(socket)
         except InvalidStatus as error:
             return self._refused(error)
         except (msgspec.MsgspecError, KeyError) as error:
@@ -251,6 +258,13 @@ class Client:
         except (OSError, TimeoutError, WebSocketException):
             pass  # not there now, or not a moment longer
         return 0.0
+
+    def _ended(self, socket: ClientConnection) -> None:
+        """What a close code means for the next try. Raise `ReplayError` where there is to be none."""
+        self._sent_on = socket.close_code == _LEAVING
+        if socket.close_code in _FINAL:
+            why = socket.close_reason or _FINAL[socket.close_code]
+            raise ReplayError(f"the server closed with {socket.close_code}: {why}")
 
     @staticmethod
     def _refused(error: InvalidStatus) -> float:

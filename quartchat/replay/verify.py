@@ -16,8 +16,8 @@ MOST = 200
 """Messages that one answer of the API holds at the most."""
 
 
-class Message(msgspec.Struct, frozen=True):
-    """One message of the log as the API gives it."""
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One message of the log as the API gives it, whole."""
 
     position: str
     prev: str | None
@@ -25,6 +25,8 @@ class Message(msgspec.Struct, frozen=True):
     message: str
     user: User
     time: str = ""
+    deletes: str | None = None
+    deleted: bool = False
 
 
 class Verdict(NamedTuple):

@@ -1,16 +1,24 @@
 // The lobby: one step from a name and a room to the room.
 
 import { normal, problem } from './core/names.js';
-import { say } from './core/words.js';
-import { el } from './ui/dom.js';
-import { recent } from './ui/recent.js';
+import { kept, recent } from './core/storage.js';
+import { say, speak } from './core/words.js';
+import { byId, el } from './ui/dom.js';
+import { themeSwitch } from './ui/likes.js';
 import { nameForm } from './ui/session.js';
 
-const form = document.getElementById('lobby');
-const room = document.getElementById('room-name-input');
-const name = document.getElementById('name-input');
+speak(JSON.parse(byId('words').textContent), document.documentElement.lang);
+const form = byId('lobby');
+const room = byId('room-name-input');
+const name = byId('name-input');
 const known = form.dataset.name ?? '';
 const pathOf = (value) => `/chat/${encodeURIComponent(value)}/`;
+const closed = byId('private');
+const enter = () => {
+  const wanted = normal(room.value);
+  if (closed?.checked) import('./ui/private.js').then(({ begin }) => begin(form, wanted));
+  else location.assign(pathOf(wanted));
+};
 
 room.addEventListener('input', () => room.setCustomValidity(''));
 form.addEventListener('submit', (event) => {
@@ -25,22 +33,39 @@ form.addEventListener('submit', (event) => {
   room.reportValidity();
 });
 nameForm(form, enter);
+// Until now the browser would send the form, and begin a room that is open to everybody.
+if (closed) closed.disabled = false;
+themeSwitch();
 
-function enter() {
-  location.assign(pathOf(normal(room.value)));
+function showRooms(section, list, rooms) {
+  const items = rooms.map(({ name: title, count }) => {
+    const link = el('a', { href: pathOf(title) }, el('bdi', {}, title));
+    if (count) link.append(' ', el('span', { class: 'count', title: say('people', { n: count }) }, `${count}`));
+    return el('li', {}, link);
+  });
+  list.replaceChildren(...items);
+  section.hidden = !items.length;
 }
 
-const rooms = recent(localStorage);
-if (rooms.length) {
-  const items = rooms.map((each) => el('li', {}, el('a', { href: pathOf(each) }, el('bdi', {}, each))));
-  document.getElementById('recent-list').replaceChildren(...items);
-  document.getElementById('recent').hidden = false;
+const visited = recent(kept(() => localStorage));
+if (visited.length) showRooms(byId('recent'), byId('recent-list'), visited.map((each) => ({ name: each })));
+
+// Rooms with people in them, as long as somebody looks.
+const BUSY_EVERY = 15000;
+async function refresh() {
+  if (document.hidden || byId('busy').contains(document.activeElement)) return;
+  const answer = await fetch('/api/rooms').then((response) => response.ok && response.json()).catch(() => null);
+  if (answer) showRooms(byId('busy'), byId('busy-list'), answer.rooms);
+}
+if (byId('busy')) {
+  setInterval(refresh, BUSY_EVERY);
+  document.addEventListener('visibilitychange', refresh);
 }
 
 // While the broker is away the page says so, and notices when it is back.
-const banner = document.getElementById('connection');
+const banner = byId('connection');
 const check = async () => {
-  const ready = await fetch('/readyz').then((answer) => answer.ok, () => false);
+  const ready = await fetch('/readyz').then(({ ok }) => ok, () => false);
   banner.hidden = ready;
   if (!ready) setTimeout(check, 3000 + Math.random() * 4000);
 };

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import quote
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
+from tests.support.client import ChatClient
 from tests.support.instance import Instance
 
 PATIENCE = 20_000
@@ -36,6 +38,55 @@ ALL_ROWS = """async log => {
 }"""
 
 
+def numbered(count: int) -> list[str]:
+    """So many texts, each with its number."""
+    return [f"message {n}" for n in range(count)]
+
+
+async def fill(instance: Instance, room: str, texts: list[str], cookie: str | None = None) -> None:
+    """Somebody says all this, and leaves; a guest, where no session is given."""
+    async with ChatClient(instance, room, cookie, history=0) as client:
+        for text in texts:
+            await client.send(text)
+        await client.wait_texts(texts, 90)
+
+
+class Spoilt:
+    """What a page asks for under an address, and does not get the first times. `tries` counts all of them."""
+
+    def __init__(self, times: int, answer: str | None = None) -> None:
+        """`answer`: how a good answer begins that breaks off then; None for no answer at all."""
+        self.tries = 0
+        self._times = times
+        self._answer = answer
+
+    async def at(self, page: Page, address: str) -> None:
+        await page.route(address, self._meet)
+
+    async def _meet(self, route: Route) -> None:
+        self.tries += 1
+        if self.tries > self._times:
+            await route.continue_()
+        elif self._answer is None:
+            await route.abort()
+        else:
+            await route.fulfill(body=self._answer)
+
+
+class Late:
+    """What a page asks for under an address, and gets when `come` is set."""
+
+    def __init__(self) -> None:
+        self.come = asyncio.Event()
+
+    async def at(self, page: Page, address: str) -> None:
+        await page.route(address, self._meet)
+
+    async def _meet(self, route: Route) -> None:
+        await self.come.wait()
+        await route.continue_()
+
+
 class ChatPage:
     """What stands on the page, and what one does there. `problems` must stay empty."""
 
@@ -51,9 +102,15 @@ class ChatPage:
             ),
         )
 
-    async def enter(self, instance: Instance, room: str = "lobby", *, live: bool = True) -> None:
-        """Open a room's page, and wait until it is connected."""
-        await self.page.goto(f"{instance.url}/chat/{quote(room, safe='')}/")
+    async def log_in(self, cookie: str, url: str) -> None:
+        """Put somebody's session into the browser's jar, as any answer of this host can."""
+        name, _, value = cookie.partition("=")
+        await self.page.context.add_cookies([{"name": name, "value": value, "url": url}])
+
+    async def enter(self, where: Instance | str, room: str = "lobby", *, live: bool = True) -> None:
+        """Open a room's page (at an instance, or at an address), and wait until it is connected."""
+        url = where if isinstance(where, str) else where.url
+        await self.page.goto(f"{url}/chat/{quote(room, safe='')}/")
         if live:
             await self.is_live()
 
@@ -62,6 +119,27 @@ class ChatPage:
         count = self.page.locator("#people-count")
         await expect(count).not_to_have_text("–", timeout=PATIENCE)
         await expect(self.banner).to_be_hidden(timeout=PATIENCE)
+
+    async def try_now(self) -> None:
+        """Press *try now*, unless it is back by itself in this very moment."""
+        await self.page.evaluate("document.querySelectorAll('#connection button').forEach((b) => b.click())")
+
+    async def comes_back(self) -> None:
+        """Try now, and wait until it is connected."""
+        await self.try_now()
+        await self.is_live()
+
+    async def has_stopped(self) -> None:
+        """The session is another one: the page says so, and nothing can be written, renamed or ended here."""
+        await expect(self.banner).to_contain_text("This page has stopped", timeout=PATIENCE)
+        await expect(
+            self.page.locator("form :is(input:not([type=hidden]), textarea, button):enabled")
+        ).to_have_count(0)
+
+    @property
+    def name(self) -> Locator:
+        """Who one is, as the page shows it."""
+        return self.page.locator("#self .name")
 
     @property
     def banner(self) -> Locator:
@@ -88,7 +166,8 @@ class ChatPage:
         return self.rows.filter(has=self.page.get_by_text(text, exact=True))
 
     async def say(self, text: str) -> None:
-        """Type and press Enter."""
+        """Type and press Enter, once the scripts run: before, it begins a new line."""
+        await expect(self.page.locator("#chat-message-submit")).to_be_enabled(timeout=PATIENCE)
         await self.input.fill(text)
         await self.input.press("Enter")
 

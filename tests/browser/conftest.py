@@ -12,6 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
 from tests.browser.chat_page import ChatPage
+from tests.browser.watch import Watch
 from tests.support.instance import Instance
 
 FLAGS = (
@@ -47,6 +48,7 @@ async def visitor(browser: Browser) -> AsyncIterator[Visitor]:
     """A new person with a window (more options: those of Playwright's `new_context`)."""
     windows: list[ChatPage] = []
     contexts = []
+    watches: list[Watch] = []
 
     async def visit(beside: ChatPage | None = None, **options: Any) -> ChatPage:
         if beside is not None:
@@ -54,6 +56,8 @@ async def visitor(browser: Browser) -> AsyncIterator[Visitor]:
         else:
             context = await browser.new_context(**options)
             contexts.append(context)
+            watches.append(Watch(context))
+            await watches[-1].begin()
         window = ChatPage(await context.new_page())
         windows.append(window)
         return window
@@ -62,6 +66,7 @@ async def visitor(browser: Browser) -> AsyncIterator[Visitor]:
     for context in contexts:
         await context.close()
     assert [problem for window in windows for problem in window.problems] == []
+    assert [problem for watch in watches for problem in watch.seen] == []
 
 
 @pytest_asyncio.fixture(loop_scope="session")

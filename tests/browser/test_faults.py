@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
-from playwright.async_api import WebSocketRoute, expect
+from playwright.async_api import expect
 
-from tests.browser.chat_page import PATIENCE
+from tests.browser.between import Between, everything, nothing
+from tests.browser.chat_page import PATIENCE, numbered
 from tests.browser.conftest import Visitor
 from tests.support.client import ChatClient
 from tests.support.instance import Instance
@@ -48,8 +46,7 @@ async def test_it_returns_to_a_server_that_was_killed(
     await instance.start(ready=True)
     async with ChatClient(instance, "lobby") as client:
         await client.say("from elsewhere")
-    await window.page.get_by_role("button", name="Try now").or_(window.log).first.click()
-    await window.is_live()
+    await window.comes_back()
     for text in ("one", "two", "three"):
         await window.has_sent(text)
     await expect(window.row("from elsewhere")).to_have_count(1)
@@ -144,27 +141,13 @@ async def test_a_message_waits_visibly_while_the_broker_is_frozen(
 
 async def test_a_refused_message_can_be_tried_again(alone: Instance, visitor: Visitor) -> None:
     window = await visitor()
-    refuse = True
-
-    def between(socket: WebSocketRoute) -> None:
-        server = socket.connect_to_server()
-
-        def on_message(text: Any) -> None:
-            frame = json.loads(text)
-            if frame["type"] == "send" and refuse:
-                nack = {"type": "nack", "id": frame["id"], "code": "forbidden", "detail": "no"}
-                socket.send(json.dumps(nack))
-            else:
-                server.send(text)
-
-        socket.on_message(on_message)
-
-    await window.page.route_web_socket("**/ws/chat/**", between)
+    between = Between(everything)
+    await between.begin(window)
     await window.enter(alone)
     await window.say("once more")
     await expect(window.row("once more")).to_have_attribute("data-state", "failed")
     await expect(window.row("once more")).to_contain_text("Not sent")
-    refuse = False
+    between.refuses = nothing
     await window.say("next")
     await window.has_sent("next")
     await window.page.get_by_role("button", name="Try again").click()
@@ -177,7 +160,7 @@ async def test_a_burst_beyond_the_rate_goes_out_by_itself_in_order(visitor: Visi
     async with Instance("memory://", env=limits) as one:
         window = await visitor()
         await window.enter(one)
-        texts = [f"message {n}" for n in range(20)]
+        texts = numbered(20)
         for text in texts:
             await window.say(text)
         await window.reads(*texts)

@@ -53,7 +53,7 @@ async def test_the_text_is_in_the_page_that_the_server_sends(instance: Instance,
     reader = await visitor(java_script_enabled=False)
     await reader.enter(instance, "한국어 방", live=False)
     await reader.reads(*[f"<b>{n}</b> & so on" for n in range(10, 60)])
-    await expect(reader.page.locator("noscript p")).to_contain_text("needs JavaScript")
+    await expect(reader.page.locator("noscript .banner")).to_contain_text("needs JavaScript")
 
 
 async def test_korean_and_the_rest_of_the_world(instance: Instance, visitor: Visitor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -190,6 +191,17 @@ async def test_delay_holds_everything_that_long(proxy: Proxy) -> None:
     streams[1].close()
 
 
+async def test_nobody_else_is_given_the_port_of_one_that_refuses(proxy: Proxy) -> None:
+    """Outgoing connections take theirs from the same range: it could not listen again."""
+    await proxy.refuse()
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", proxy.port))
+    await proxy.listen()
+    streams = await connect(proxy)
+    await echoes(streams, b"a")
+    streams[1].close()
+
+
 async def test_refuse_and_listen(proxy: Proxy) -> None:
     streams = await connect(proxy)
     port = proxy.port
@@ -203,6 +215,23 @@ async def test_refuse_and_listen(proxy: Proxy) -> None:
     await echoes(again, b"b")
     streams[1].close()
     again[1].close()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_who_comes_as_the_door_is_closed_is_served_or_reset(proxy: Proxy, turns: int) -> None:
+    """Never forgotten: whatever turn of the loop it is in, its connection has an end."""
+    with socket.create_connection(("127.0.0.1", proxy.port)) as newcomer:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await proxy.refuse()
+        streams = await asyncio.open_connection(sock=newcomer)
+        try:
+            await echoes(streams, b"a")
+            proxy.cut()
+        except ConnectionResetError:
+            streams[1].close()
+        else:
+            assert await ends(streams) == b""
 
 
 async def test_nothing_is_left_behind(proxy: Proxy) -> None:

@@ -13,10 +13,12 @@ import pytest
 import pytest_asyncio
 
 from brokers import Appended, Durability, Outcome, Unavailable, Unknown, Window, connect
-from brokers.conformance import Site, Station
+from brokers.base import CALL_DEADLINE
+from brokers.conformance import Proxy, Site, Station
 from brokers.rabbitmq.scan import DIGEST, LOOKBACK
 from brokers.rabbitmq.wire import Options, options_of
 from tests.support.rabbitmq_server import RabbitMQServer
+from tests.support.waiting import until
 
 SOON = 12.0
 """A chat promises ten seconds; the machine may be busy."""
@@ -78,8 +80,6 @@ async def test_a_stream_that_was_made_again_while_we_were_away(
     site: Site, rabbitmq_server: RabbitMQServer, rabbitmq_url: str, options: Options
 ) -> None:
     """It has grown past our place, and another one stands there now."""
-    from brokers.conformance import Proxy
-
     async with Proxy.before(rabbitmq_url) as link:
         one, two, room = await site.open(url=link.through(rabbitmq_url)), await site.open(), site.room()
         await asyncio.gather(one.follow(room), two.follow(room))
@@ -92,6 +92,7 @@ async def test_a_stream_that_was_made_again_while_we_were_away(
             await two.deliver(room, [f"new{number}"])
         await link.listen()
         await one.hears_key(room, "new9", SOON)
+        await two.hears_key(room, "new9", SOON)
         assert one[room].resets == ["epoch"]
         assert one[room].log == two[room].log
         page = await one.read(room, after=old[0])
@@ -227,6 +228,19 @@ async def test_a_wrong_password_is_told_without_it(
     await site.close()
     assert [r for r in caplog.records if r.name == "brokers.rabbitmq"]
     assert "hunter2" not in caplog.text
+
+
+async def test_a_probe_does_not_outlive_its_link(site: Site, rabbitmq_url: str) -> None:
+    """What it waits for cannot come any more; it goes on by the next link."""
+    async with Proxy.before(rabbitmq_url) as proxy:
+        one = await site.open(url=proxy.through(rabbitmq_url))
+        await one.broker.probe()
+        proxy.stall("down")
+        probing = asyncio.create_task(one.broker.probe())
+        await until(lambda: one.broker._signals._echoes, 1, "under way")  # type: ignore[attr-defined]
+        proxy.cut()
+        async with asyncio.timeout(CALL_DEADLINE / 2):
+            await probing
 
 
 async def test_what_others_write_into_our_stream(site: Site, rabbitmq_url: str, options: Options) -> None:

@@ -34,7 +34,8 @@ def wrong_with(
         problems += [f"{who}: {problem}" for problem in found]
         orders[who] = order
         if complete:
-            missing = [key for key, place in places.items() if place is not None and key not in set(order)]
+            heard = set(order)
+            missing = [key for key, place in places.items() if place is not None and key not in heard]
             problems += [f"{who}: {len(missing)} lost, such as {texts[missing[0]]!r}"] if missing else []
     problems += _order_of_senders(said, orders)
     problems += _one_order(orders)

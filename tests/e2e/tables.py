@@ -130,3 +130,75 @@ ORIGINS: list[tuple[dict[str, str], bool]] = [
     ({"Origin": "http://[::1"}, False),
 ]
 """Headers, and whether they may pass; {port} is the instance's own."""
+
+SITE = "https://chat.example.org"
+"""The site that browsers see, where a proxy stands in front."""
+
+SITE_ORIGINS: list[tuple[dict[str, str], bool]] = [
+    # Not from a browser, or a browser's own word.
+    ({}, True),
+    ({"Sec-Fetch-Site": "same-origin"}, True),
+    ({"Sec-Fetch-Site": "none"}, True),
+    ({"Sec-Fetch-Site": "same-site"}, False),
+    ({"Sec-Fetch-Site": "cross-site"}, False),
+    ({"Sec-Fetch-Site": ""}, False),
+    ({"Sec-Fetch-Site": "same-origin, cross-site"}, False),
+    # The site itself.
+    ({"Origin": SITE}, True),
+    ({"Origin": SITE, "Sec-Fetch-Site": "same-origin"}, True),
+    ({"Origin": "https://chat.example.org:443"}, True),
+    ({"Origin": "HTTPS://Chat.Example.ORG"}, True),
+    ({"Origin": SITE, "Sec-Fetch-Site": "cross-site"}, False),
+    ({"Origin": SITE, "Sec-Fetch-Site": "same-site"}, False),
+    # Another scheme or port.
+    ({"Origin": "http://chat.example.org"}, False),
+    ({"Origin": "http://chat.example.org:443"}, False),
+    ({"Origin": "https://chat.example.org:80"}, False),
+    ({"Origin": "https://chat.example.org:8443"}, False),
+    ({"Origin": "wss://chat.example.org"}, False),
+    ({"Origin": "ftp://chat.example.org"}, False),
+    ({"Origin": "file://"}, False),
+    ({"Origin": "chrome-extension://chat.example.org"}, False),
+    ({"Origin": "blob:https://chat.example.org"}, False),
+    # Relatives and neighbours.
+    ({"Origin": "https://example.org"}, False),
+    ({"Origin": "https://evil.chat.example.org"}, False),
+    ({"Origin": "https://www.example.org"}, False),
+    ({"Origin": "https://xchat.example.org"}, False),
+    ({"Origin": "https://chat.example.organic"}, False),
+    ({"Origin": "https://chat.example.org.evil.example"}, False),
+    ({"Origin": "https://chat-example.org"}, False),
+    ({"Origin": "https://chatxexample.org"}, False),
+    ({"Origin": "https://chat.example.org."}, False),
+    ({"Origin": "https://evil.example"}, False),
+    ({"Origin": "http://127.0.0.1:{port}"}, False),
+    # What is no origin.
+    ({"Origin": "null"}, False),
+    ({"Origin": ""}, False),
+    ({"Origin": "*"}, False),
+    ({"Origin": "chat.example.org"}, False),
+    ({"Origin": "//chat.example.org"}, False),
+    ({"Origin": "https:chat.example.org"}, False),
+    ({"Origin": "https://"}, False),
+    ({"Origin": "https://chat.example.org/"}, False),
+    ({"Origin": "https://evil.example/https://chat.example.org"}, False),
+    ({"Origin": "https://evil.example?chat.example.org"}, False),
+    ({"Origin": "https://evil.example#chat.example.org"}, False),
+    ({"Origin": "https://evil.example\\chat.example.org"}, False),
+    ({"Origin": f"{SITE} {SITE}"}, False),
+    ({"Origin": f"{SITE}, https://evil.example"}, False),
+    # A user in front.
+    ({"Origin": "https://chat.example.org@evil.example"}, False),
+    ({"Origin": "https://evil.example@chat.example.org"}, False),
+    ({"Origin": "https://chat.example.org:443@evil.example"}, False),
+    # Other scripts, and other spellings of an address.
+    ({"Origin": "https://xn--cht-0na.example.org"}, False),
+    ({"Origin": "https://chät.example.org"}, False),
+    ({"Origin": "https://chat%2eexample.org"}, False),
+    ({"Origin": "https://chat.exa\tmple.org"}, False),
+    ({"Origin": "https://[::1]"}, False),
+    ({"Origin": "https://[::1"}, False),
+    ({"Origin": "https://chat.example.org:99999"}, False),
+    ({"Origin": "https://chat.example.org:0443"}, False),
+]
+"""Headers of a request to `SITE`, and whether they may pass."""

@@ -1,148 +1,105 @@
-"""An instance is told to go: its people are sent to another one, and it is gone in time."""
+"""Leaving a session, by word or by time, closes its sockets everywhere, and nothing opens them again."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
 import time
+from typing import Any
 
 import pytest
-from websockets import InvalidStatus
 
-from tests.e2e.people import crowd
-from tests.e2e.places import instances
-from tests.support.client import ChatClient
-from tests.support.instance import Instance
-from tests.support.redis_server import RedisServer
+from quartchat.identity import COOKIE, Identities, Session
+from quartchat.protocol import User
+from tests.e2e.browsers import Jar, Shown, who
+from tests.e2e.places import FORM
+from tests.support.client import ChatClient, new_session
+from tests.support.instance import SECRET_KEY, Instance
+from tests.support.proxy import Proxy
 from tests.support.waiting import until
 
-GONE = 5.0
-"""Seconds in which an instance that was told to leave is gone, whatever a client does."""
+Pair = tuple[Instance, Instance]
+
+PROMISED = 5.0
+"""Seconds, of docs/contract.md."""
 
 
-async def ended(one: Instance) -> float:
-    """Seconds until the process is gone."""
-    started = time.monotonic()
-    await one.wait_exit(GONE + 5)
-    return time.monotonic() - started
+def lasting(seconds: float) -> tuple[str, float]:
+    """A cookie of a session that is over so soon, and when that is."""
+    end = int(time.time() + seconds)
+    value = Identities((SECRET_KEY,)).dump(Session(User("short-lived-id", "Ada"), end))
+    return f"{COOKIE}={value}", float(end)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-@pytest.mark.parametrize("workers", [0, 1])
-async def test_everyone_is_sent_on_with_1012_and_the_instance_is_gone(
-    workers: int, number: int, room: str
+async def test_an_expired_session_is_over_on_both_instances_within_five_seconds(
+    shared_pair: Pair, room: str
 ) -> None:
+    cookie, end = lasting(4)
     async with (
-        Instance("memory://", workers=workers) as one,
-        ChatClient(one, room) as client,
-        ChatClient(one, room, subprotocol=None) as plain,
-        ChatClient(one, room) as stuck,
+        ChatClient(shared_pair[0], room, cookie) as one,
+        ChatClient(shared_pair[1], room, cookie) as two,
+        ChatClient(shared_pair[1], f"{room}-2", cookie, subprotocol=None) as three,
+        ChatClient(shared_pair[1], room) as other,
     ):
-        stuck.socket.transport.pause_reading()
-        await client.say("last words")
-        os.kill(one.pid, number)
-        leaving = asyncio.create_task(ended(one))
-        assert await client.wait_close(2) == 1012
-        assert await plain.wait_close(2) == 1012
-        assert client.socket.close_reason
-        assert await leaving < GONE
-        assert one.returncode == 0
+        assert one.welcome["you"]["id"] == two.welcome["you"]["id"] == "short-lived-id"
+        for client in (one, two, three):
+            assert await client.wait_close(4 + PROMISED) == 4401
+        assert end - 1 <= time.time() <= end + PROMISED
+        await other.say("still here")
+    for place in shared_pair:
+        assert await who(place, Jar(cookie)) == Shown(None, None)
+        async with ChatClient(place, room, cookie) as client:
+            assert client.welcome["you"]["id"] != "short-lived-id"
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-async def test_a_signal_for_the_whole_group_does_no_harm(workers: int, room: str) -> None:
-    """Ctrl-C in a terminal reaches the worker as well as its parent."""
-    async with Instance("memory://", workers=workers) as one, ChatClient(one, room) as client:
-        one.signal(signal.SIGINT)
-        leaving = asyncio.create_task(ended(one))
-        assert await client.wait_close(2) == 1012
-        assert await leaving < GONE
-
-
-async def test_a_worker_whose_parent_was_killed_leaves(room: str) -> None:
-    async with Instance("memory://", workers=1) as one, ChatClient(one, room) as client:
-        os.kill(one.pid, signal.SIGKILL)
-        assert await client.wait_close(GONE) == 1012
-
-        async def gone() -> bool:
-            try:
-                await one.get("/healthz")
-            except OSError:
-                return True
-            return False
-
-        await until(gone, GONE, "the worker is gone")
-
-
-@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
-@pytest.mark.parametrize("workers", [0, 1])
-async def test_people_of_an_instance_that_leaves_go_on_at_the_other(
-    broker: str, workers: int, room: str, namespace: str, request: pytest.FixtureRequest
+async def test_every_socket_of_a_session_is_closed_in_whatever_room_and_dialect(
+    shared_pair: Pair, room: str
 ) -> None:
-    url = f"{request.getfixturevalue(f'{broker}_server').url}?prefix={namespace}"
-    async with instances(2, url, workers) as places, crowd(places, room) as people:
-        await people.more(100)
-        os.kill(places[0].pid, signal.SIGTERM)
-        assert await ended(places[0]) < GONE
-        await people.more(100)
-        await people.judge()
-        assert people.resets == []
+    ada, bob = await new_session(shared_pair[0], "Ada"), await new_session(shared_pair[1], "Ada")
+    clients = [
+        ChatClient(place, f"{room}-{number}", ada.cookie, subprotocol=dialect)
+        for place in shared_pair
+        for number in range(4)
+        for dialect in ("quartchat.v1", None)
+    ]
+    for client in clients:
+        await client.open()
+    async with ChatClient(shared_pair[0], f"{room}-0", bob.cookie) as other:
+        started = time.monotonic()
+        assert (await shared_pair[1].post("/session/end", b"", {**FORM, "Cookie": ada.cookie})).status == 303
+        assert {await client.wait_close(PROMISED) for client in clients} == {4401}
+        assert time.monotonic() - started < PROMISED
+        await other.say("another Ada")
 
 
-async def test_an_instance_that_leaves_takes_nobody_new_and_answers_what_is_under_way(
-    room: str,
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
+async def test_an_instance_that_was_cut_off_hears_of_it_when_it_is_back(
+    kind: str, request: pytest.FixtureRequest, room: str
 ) -> None:
-    with RedisServer("everysec") as server:
-        async with Instance(server.url) as one:
-            await one.wait_ready()
-            async with ChatClient(one, room) as client:
-                await client.say("before")
-                server.freeze()
-                sent = await client.send("under way")
-                await client.send_frame({"type": "ping"})
-                await client.expect("pong")
-                os.kill(one.pid, signal.SIGTERM)
-                leaving = asyncio.create_task(ended(one))
-
-                async def refused() -> bool:
-                    answer = await one.get("/readyz")
-                    return answer.status == 503 and "draining" in answer.text
-
-                await until(refused, 1, "it says that it is leaving")
-                with pytest.raises(InvalidStatus) as caught:
-                    await ChatClient(one, room).open()
-                assert caught.value.response.status_code == 503
-                assert int(caught.value.response.headers["Retry-After"]) >= 1
-                server.thaw()
-                await client.expect("ack", id=sent)
-                assert await client.wait_close(2) == 1012
-                assert await leaving < GONE
+    server: Any = request.getfixturevalue(f"{kind}_server")
+    url = f"{server.url}?prefix=left{room}"
+    async with Proxy.before(url) as link, Instance(url) as one, Instance(link.through(url)) as two:
+        await two.wait_ready()
+        ada = await new_session(one, "Ada")
+        async with ChatClient(two, room, ada.cookie) as client:
+            await link.refuse()
+            link.cut()
+            await one.post("/session/end", b"", {**FORM, "Cookie": ada.cookie})
+            assert not client.closed
+            await link.heal()
+            assert await client.wait_close(30) == 4401
 
 
-async def test_leaving_does_not_wait_for_a_broker_that_is_away(room: str) -> None:
-    with RedisServer("everysec") as server:
-        async with Instance(server.url) as one:
-            await one.wait_ready()
-            async with ChatClient(one, room) as client:
-                await client.say("before")
-                server.freeze()
-                try:
-                    sent = await client.send("never answered")
-                    await client.send_frame({"type": "ping"})
-                    await client.expect("pong")
-                    os.kill(one.pid, signal.SIGTERM)
-                    leaving = asyncio.create_task(ended(one))
-                    assert await client.wait_close(2) == 1012
-                    assert not [f for f in client.frames if f["type"] == "ack" and f["id"] == sent]
-                    assert await leaving < GONE
-                finally:
-                    server.thaw()
+async def test_a_session_that_was_left_long_ago_stays_left(redis_url: str, room: str) -> None:
+    """The log of ends is as short as a room's; cookies last for a month."""
+    env: dict[str, str | None] = {"QUARTCHAT_HISTORY": "5", "QUARTCHAT_GUESTS": "allow"}
+    async with Instance(redis_url, env) as one:
+        left = [await new_session(one, f"Person {number}") for number in range(30)]
+        for each in left:
+            await one.post("/session/end", b"", {**FORM, "Cookie": each.cookie})
+        async with Instance(redis_url, env) as two:
+            await two.wait_ready()
 
+            async def nobody_is_known() -> bool:
+                return {await who(two, Jar(each.cookie)) for each in left} == {Shown(None, None)}
 
-async def test_it_is_gone_in_time_under_load(room: str) -> None:
-    async with instances(1, "memory://") as places, crowd(places, room, speakers=8) as people:
-        await people.more(100)
-        os.kill(places[0].pid, signal.SIGTERM)
-        assert await ended(places[0]) < GONE
-        people.leave()
+            # The other instance says it again within two seconds.
+            await until(nobody_is_known, 15, "all thirty are known to have left")

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import re
+import secrets
 import socket
 from http.cookies import SimpleCookie
 from typing import Any
@@ -236,7 +237,7 @@ async def test_a_forged_cookie_is_nobody(lone: Instance, room: str, cookie: str)
 
 
 async def test_a_session_of_another_key_is_nobody(lone: Instance, room: str) -> None:
-    async with Instance("memory://", {"QUARTCHAT_SECRET_KEY": "another"}) as elsewhere:
+    async with Instance("memory://", {"QUARTCHAT_SECRET_KEY": secrets.token_hex(16)}) as elsewhere:
         stranger = await new_session(elsewhere, "Mallory")
     async with ChatClient(lone, room, stranger.cookie) as client:
         assert client.welcome["you"]["id"] != stranger.user_id
@@ -472,4 +473,29 @@ async def test_bytes_that_no_browser_sends_leave_no_trace(lone: Instance, head: 
     before = len(lone.log)
     await asyncio.to_thread(ask)
     assert (await lone.get("/healthz")).status == 200
+    assert "Traceback" not in lone.log[before:]
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (f"GET /chat/ HTTP/1.1\r\nHost: {'a' * 64}\r\n\r\n", b"400"),
+        (f"GET /ws/chat/a/ HTTP/1.1\r\nHost: {'a' * 5000}:80\r\n\r\n", b"400"),
+        ("GET /chat/ HTTP/1.1\r\nHost: a..b\r\n\r\n", b"400"),
+        (f"GET /static/{'a' * 256} HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
+        (f"GET /static/{'%ED%95%9C' * 90} HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
+        ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", b"400"),
+    ],
+    ids=range(6),
+)
+async def test_a_client_s_fault_is_never_told_as_the_server_s(
+    lone: Instance, head: str, status: bytes
+) -> None:
+    def ask() -> bytes:
+        with socket.create_connection(("127.0.0.1", lone.port), 5) as link:
+            link.sendall(head.encode("latin-1"))
+            return link.recv(65536)
+
+    before = len(lone.log)
+    assert (await asyncio.to_thread(ask)).split(b" ")[1] == status
     assert "Traceback" not in lone.log[before:]

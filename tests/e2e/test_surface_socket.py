@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import pytest
@@ -172,7 +172,7 @@ async def test_the_position_of_another_room_is_a_reset(place: Instance, room: st
     other = await fill(place, room + "-other", 3)
     async with ChatClient(place, room, since=other[1]["position"]) as client:
         assert client.welcome["resumed"] is False
-        assert (await client.expect("reset"))["reason"] in ("epoch", "mismatch")
+        assert (await client.expect("reset"))["reason"] in ("epoch", "mismatch", "ahead")
         await client.wait_texts([message["message"] for message in said])
 
 
@@ -755,6 +755,39 @@ async def test_the_limit_of_a_message_can_be_set(room: str, setting: str) -> Non
         await client.say("x" * int(setting))
         await client.send("x" * (int(setting) + 1), "long")
         assert (await client.expect("nack", id="long"))["code"] == "too_long"
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+async def test_a_client_that_speaks_with_its_handshake_is_400_and_leaves_no_member(
+    room: str, loop: Literal["asyncio", "uvloop"]
+) -> None:
+    """A text frame in the same segment as the request: nobody has accepted it yet."""
+    lines = [
+        f"GET /ws/chat/{room}/ HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "",
+        "",
+    ]
+    early = "\r\n".join(lines).encode() + b"\x81\x82" + bytes(4) + b"{}"
+    async with Instance("memory://", loop=loop) as one:
+        for _ in range(10):
+            reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+            writer.write(early)
+            assert (await reader.readuntil(b"\r\n")).split()[1] == b"400"
+            writer.close()
+            await writer.wait_closed()
+        async with ChatClient(one, room) as client:
+            assert client.welcome["count"] == 1
+            await client.say("alone")
+
+            async def alone() -> bool:
+                return "\nquartchat_members 1.0\n" in (await one.get("/metrics")).text
+
+            await until(alone, 5, "nobody else is counted")
 
 
 # Silence ------------------------------------------------------------------------------------------

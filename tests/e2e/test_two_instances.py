@@ -19,9 +19,14 @@ Pair = tuple[Instance, Instance]
 
 
 async def test_what_is_said_on_one_is_heard_on_both_in_one_order(shared_pair: Pair, room: str) -> None:
+    # One name is told with its look, the other without.
+    names = [
+        await new_session(place, name)
+        for place, name in zip(shared_pair, ("Mole", "Clever Lynx"), strict=True)
+    ]
     async with (
-        ChatClient(shared_pair[0], room) as one,
-        ChatClient(shared_pair[1], room) as two,
+        ChatClient(shared_pair[0], room, names[0].cookie) as one,
+        ChatClient(shared_pair[1], room, names[1].cookie) as two,
         ChatClient(shared_pair[1], room, subprotocol=None) as plain,
     ):
         for number in range(40):

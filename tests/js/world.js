@@ -1,6 +1,8 @@
 // A small world for the client: a clock that only moves when told, storage, and a server that keeps one
 // room as the protocol says, over a link that loses, repeats and cuts whatever the test wants.
 
+import { kept } from '../../quartchat/static/core/storage.js';
+
 export function seeded(seed) {
   let a = seed >>> 0;
   return () => {
@@ -54,13 +56,16 @@ export class Storage {
   removeItem = (key) => void this.items.delete(key);
 }
 
+export const store = (storage = new Storage()) => kept(() => storage);
+
 export function counter(prefix) {
   let n = 0;
   return () => `${prefix}${++n}`;
 }
 
 // Faults are probabilities for each frame: loseIn (client to server), loseOut, cut (connection dies
-// with the frame), repeat, unknown (the answer, not the storing), limited (a nack for the rate).
+// with the frame), repeat, unknown (the answer, not the storing), limited (a nack for the rate), late (up to 20 s,
+// and whatever comes after it on that link; what a page sent arrives even when it has given up the link since).
 export class Server {
   constructor({ clock, random = Math.random, faults = {}, window = 1000 }) {
     Object.assign(this, { clock, random, faults, window });
@@ -106,7 +111,7 @@ export class Server {
 
   frame = (entry) => ({ type: 'message', ...entry });
 
-  post(user, id, message) {
+  post(user, id, message, more = {}) {
     const known = this.entries.find((e) => e.user.id === user.id && e.id === id);
     if (known) return known;
     const index = this.entries.length;
@@ -117,10 +122,18 @@ export class Server {
       message,
       user,
       time: new Date(this.clock.now()).toISOString(),
+      ...more,
     };
     this.entries.push(entry);
     for (const socket of [...this.sockets]) socket.deliver(this.frame(entry));
     return entry;
+  }
+
+  // As an owner does: the text is gone from the log, and a tombstone says so to whoever has it.
+  remove(user, position) {
+    const target = this.entries.find((entry) => entry.position === position);
+    Object.assign(target, { message: '', deleted: true });
+    this.post(user, `deletes-${position}`, '', { deletes: position });
   }
 
   socketClass(user, names = {}) {
@@ -176,7 +189,8 @@ class Link {
 
   raw(frame) {
     const data = JSON.stringify(frame);
-    const at = (this.last = Math.max(this.last ?? 0, this.server.clock.now() + this.server.random() * 20));
+    const delay = this.server.random() * (this.chance('late') ? 20_000 : 20);
+    const at = (this.last = Math.max(this.last ?? 0, this.server.clock.now() + delay));
     this.server.clock.after(at - this.server.clock.now(), () => {
       if (this.readyState !== 1 || !this.onmessage) return;
       if (frame.type === 'nack') this.server.nacked.add(`${this.you.id} ${frame.id}`); // it was heard
@@ -186,7 +200,10 @@ class Link {
 
   send(data) {
     if (this.readyState !== 1) throw new Error('not open');
-    this.server.clock.after(3, () => this.readyState === 1 && this.take(JSON.parse(data)));
+    const { clock, random } = this.server;
+    const late = this.chance('late');
+    const at = (this.lastIn = Math.max(this.lastIn ?? 0, clock.now() + (late ? random() * 20_000 : 3)));
+    clock.after(at - clock.now(), () => (late || this.readyState === 1) && this.take(JSON.parse(data)));
   }
 
   take(frame) {

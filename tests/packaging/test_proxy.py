@@ -62,8 +62,9 @@ def nginx() -> str:
 @pytest.fixture
 async def proxied(nginx: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Proxied]:
     async with AsyncExitStack() as stack:
-        one = await stack.enter_async_context(Instance(redis_url))
-        two = await stack.enter_async_context(Instance(redis_url))
+        env: dict[str, str | None] = {"QUARTCHAT_TRUSTED_PROXIES": "1"}  # as in compose.yaml
+        one = await stack.enter_async_context(Instance(redis_url, env))
+        two = await stack.enter_async_context(Instance(redis_url, env))
         upstreams = (one.url.removeprefix("http://"), two.url.removeprefix("http://"))
         port = free_port()
         configuration = write_configuration(tmp_path, port, upstreams)
@@ -107,6 +108,16 @@ async def test_a_page_of_another_site_is_still_refused(proxied: Proxied) -> None
     with pytest.raises(InvalidStatus) as refused:
         await ChatClient(proxied.url, "lobby", origin="https://elsewhere.example").open()
     assert refused.value.response.status_code == 403
+
+
+async def test_what_a_client_says_of_the_way_it_came_is_not_handed_on(proxied: Proxied) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    spoofed = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example", "X-Forwarded-For": "6.6.6.6"}
+    answer = await request(f"{proxied.url}/session", "POST", b"name=Ada", {**form, **spoofed})
+    assert answer.headers["Set-Cookie"].startswith("quartchat=")
+    assert answer.headers.get("Strict-Transport-Security") is None
+    evil = {**form, **spoofed, "Origin": "https://evil.example"}
+    assert (await request(f"{proxied.url}/session", "POST", b"name=Ada", evil)).status == 403
 
 
 async def test_with_one_instance_dead_the_other_one_takes_everybody(proxied: Proxied) -> None:

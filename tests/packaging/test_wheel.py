@@ -61,7 +61,8 @@ def test_the_wheel_holds_both_packages_with_all_their_files(wheel: Path) -> None
     assert shipped("quartchat", "brokers") <= names
     assert {"quartchat/py.typed", "brokers/py.typed"} <= names
     assert any(name.endswith(".lua") for name in names)
-    assert any(name.startswith("quartchat/static/") for name in names)
+    assert {"quartchat/static/room.js", "quartchat/static/chat.css"} <= names
+    assert {"quartchat/words/en.json", "quartchat/words/ko.json"} <= names
 
 
 def test_the_wheel_holds_the_templates_inside_the_package(wheel: Path) -> None:

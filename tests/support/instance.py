@@ -57,6 +57,7 @@ class Instance:
         workers: int = 0,
         loop: Literal["asyncio", "uvloop"] = "asyncio",
         *,
+        server: Literal["hypercorn", "uvicorn"] = "hypercorn",
         app: str = "quartchat:app",
         options: tuple[str, ...] = (),
         python: str = sys.executable,
@@ -66,11 +67,11 @@ class Instance:
         self.tracebacks = tracebacks
         self.folder = Path(tempfile.mkdtemp(prefix="quartchat-instance-"))
         bind = f"127.0.0.1:{self.port}"
-        command = [
-            *[python, "-m", "hypercorn", "-b", bind, "-w", str(workers), "-k", loop],
-            *options,
-            app,
-        ]
+        start = {
+            "hypercorn": ["-b", bind, "-w", str(workers), "-k", loop],
+            "uvicorn": ["--host", "127.0.0.1", "--port", str(self.port), "--loop", loop],
+        }
+        command = [python, "-m", server, *start[server], *options, app]
         # Whatever the desk has set must not change the test.
         clean = {name: text for name, text in os.environ.items() if not name.startswith("QUARTCHAT_")}
         given: dict[str, str | None] = {
@@ -202,7 +203,12 @@ async def request(
     def send() -> Answer:
         link = http.client.HTTPConnection(host, timeout=timeout)
         try:
-            link.request(method, slash + path or "/", body, dict(headers or {}))
+            try:
+                link.request(method, slash + path or "/", body, dict(headers or {}))
+            except (BrokenPipeError, ConnectionResetError):
+                if not body:
+                    raise
+                # Refused by its length, before all of it was sent: as a browser does, see what was answered.
             answer = link.getresponse()
             return Answer(answer.status, answer.headers, answer.read())
         finally:

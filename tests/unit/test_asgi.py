@@ -82,3 +82,18 @@ async def test_nothing_is_written_after_the_close_but_what_came_before_arrives(s
     await settled()
     assert server.texts == ["before"]
     assert server.closed == [(1012, "leaving")]
+
+
+async def test_what_is_written_to_a_client_that_is_gone_is_dropped_and_nothing_waits_for_it() -> None:
+    async def broken(event: dict) -> None:
+        raise OSError("the client is gone")
+
+    closed: list[tuple[int, str]] = []
+    wire = AsgiWire(broken, lambda code, reason: closed.append((code, reason)))
+    wire.write(text_frame(b"1"))
+    await wire.run()
+    assert wire.write(text_frame(b"2"))
+    assert wire.buffered() == 0
+    await wire.drained()
+    wire.close(1012, "leaving")
+    assert closed == [(1012, "leaving")]

@@ -85,7 +85,7 @@ def test_no_text_is_a_fault_and_only_one_text_names_a_place(token) -> None:
 def test_epochs_never_meet_and_fit_into_a_position() -> None:
     epochs = {codec.new_epoch() for _ in range(2000)}
     assert len(epochs) == 2000
-    assert {len(epoch) for epoch in epochs} == {12}
+    assert {len(epoch) for epoch in epochs} == {15}
     assert all(epoch.isascii() and epoch.isalnum() for epoch in epochs)
 
 

@@ -169,6 +169,33 @@ async def test_rooms_that_nobody_follows_are_bounded_and_followed_ones_stay(monk
     await broker.close()
 
 
+async def test_what_the_window_no_longer_holds_is_let_go_in_rooms_that_nobody_follows(monkeypatch) -> None:
+    broker = MemoryBroker(window=Window(10, 100))
+    from brokers import Listener
+
+    await broker.open(Listener())
+    await broker.follow("followed")
+    for room in ("followed", "left"):
+        await broker.append(room, "k", b"x")
+    position = (await broker.append("left", "l", b"y")).position
+
+    async def after(seconds: int) -> None:
+        monkeypatch.setattr(memory.codec, "now_ms", lambda: start + seconds * 1000)
+        await broker.append(f"another-{seconds}", "k", b"x")
+        await settled()
+
+    start = codec.now_ms()
+    await after(90)
+    assert len(broker._logs["left"].entries) == 2
+    await after(150)
+    assert len(broker._logs["left"].entries) == 0
+    assert (await broker.read("left", after=position)).complete, "it is still known that nothing is missing"
+    await after(250)
+    assert "left" not in broker._logs
+    assert "followed" in broker._logs
+    await broker.close()
+
+
 @pytest.mark.parametrize("url", ["memory://host", "memory:///path", "memory://user:hush@", "memory://:5"])
 def test_an_address_makes_no_sense(url) -> None:
     from brokers import BrokerConfigError

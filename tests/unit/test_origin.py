@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from quartchat.approach import Approach
 from quartchat.origin import allowed
 
 HERE = "chat.example.org"
 PASS, STOP = True, False
+
+
+def way(host: str, scheme: str | None = None) -> Approach:
+    """How it came; without a scheme: by http, as far as this side can see."""
+    return Approach(scheme or "http", host, "", scheme is not None)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +68,36 @@ PASS, STOP = True, False
         ("chrome-extension://abcdef", None, HERE, STOP),
         ("ws://chat.example.org", None, HERE, STOP),
         ("https://chat.example.org/", None, HERE, STOP),
+        # Not as a browser writes it.
+        ("https://chat.example.org.", None, HERE, STOP),
+        ("https://chat.example.org.", None, "chat.example.org.", PASS),
+        ("https://.chat.example.org", None, HERE, STOP),
+        (" https://chat.example.org", None, HERE, STOP),
+        ("https://chat.exa\tmple.org", None, HERE, STOP),
+        ("https://chat.exa\nmple.org", None, HERE, STOP),
+        ("\x00https://chat.example.org", None, HERE, STOP),
+        ("https://chat%2eexample.org", None, HERE, STOP),
+        ("https://chat.example.org:", None, HERE, STOP),
+        ("https://chat.example.org:0443", None, HERE, STOP),
+        ("https://chat.example.org:+443", None, HERE, STOP),
+        ("https:chat.example.org", None, HERE, STOP),
+        ("https:///chat.example.org", None, HERE, STOP),
+        ("https:\\\\chat.example.org", None, HERE, STOP),
+        ("blob:https://chat.example.org", None, HERE, STOP),
+        # Other scripts: Punycode is a name like any other, letters that fold into ours are not ours.
+        ("https://xn--hq1bm8jm9l.example", None, "xn--hq1bm8jm9l.example", PASS),
+        ("https://xn--chat-xyz.example.org", None, HERE, STOP),
+        ("https://chat.example。org", None, HERE, STOP),
+        ("https://ｃhat.example.org", None, HERE, STOP),
+        ("https://\u212aelvin.example", None, "kelvin.example", STOP),
+        ("https://chät.example", None, "chät.example", STOP),
+        # Addresses.
+        ("http://[::1]:8000", None, "[::1]:8001", STOP),
+        ("http://[::1]", None, "[::1]", PASS),
+        ("http://::1", None, "[::1]", STOP),
+        ("http://[::ffff:127.0.0.1]", None, "127.0.0.1", STOP),
+        ("http://0x7f.1", None, "127.0.0.1", STOP),
+        ("http://2130706433", None, "127.0.0.1", STOP),
         ("https://", None, HERE, STOP),
         ("https://[::1", None, HERE, STOP),
         ("https://chat.example.org:99999", None, HERE, STOP),
@@ -80,7 +116,7 @@ PASS, STOP = True, False
     ],
 )
 def test_without_a_list_only_the_host_that_was_asked_may_come(origin, site, host, expected) -> None:
-    assert allowed(origin, site, host, frozenset()) is expected
+    assert allowed(origin, site, way(host), frozenset()) is expected
 
 
 LISTED = frozenset({"https://chat.example.org", "http://localhost:8000", "https://app.example:8443"})
@@ -105,4 +141,23 @@ LISTED = frozenset({"https://chat.example.org", "http://localhost:8000", "https:
     ],
 )
 def test_with_a_list_only_the_listed_ones_may(origin, site, host, expected) -> None:
-    assert allowed(origin, site, host, LISTED) is expected
+    assert allowed(origin, site, way(host), LISTED) is expected
+
+
+@pytest.mark.parametrize(
+    ("origin", "scheme", "host", "expected"),
+    [
+        ("https://chat.example.org", "https", HERE, PASS),
+        ("https://chat.example.org:443", "https", HERE, PASS),
+        ("https://chat.example.org", "https", "chat.example.org:443", PASS),
+        ("http://chat.example.org", "http", HERE, PASS),
+        ("http://chat.example.org", "https", HERE, STOP),
+        ("http://chat.example.org:443", "https", HERE, STOP),
+        ("https://chat.example.org", "http", HERE, STOP),
+        ("https://chat.example.org:80", "http", HERE, STOP),
+    ],
+)
+def test_where_the_scheme_is_known_it_has_to_be_the_same(origin, scheme, host, expected) -> None:
+    assert allowed(origin, None, way(host, scheme), frozenset()) is expected
+    assert allowed(origin, "same-origin", way(host, scheme), frozenset()) is expected
+    assert allowed(origin, "cross-site", way(host, scheme), frozenset()) is STOP

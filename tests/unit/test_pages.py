@@ -1,11 +1,13 @@
-"""Where a form may send somebody afterwards."""
+"""Where a form may send somebody afterwards, and what a guest is called."""
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 
+from quartchat.application import create_app
 from quartchat.pages import local_path
 
 LOBBY = "/chat/"
@@ -21,6 +23,15 @@ LOBBY = "/chat/"
         "/chat/Ünïcödé/",
         "/chat/x/?history=5#last",
         "/a?next=//b",
+        "/%2f/evil.example",
+        "/%2f%2fevil.example",
+        "/%5c/evil.example",
+        "/%09/evil.example",
+        "/evil.example",
+        "/@evil.example",
+        "/:80",
+        "/https:evil.example",
+        "/／evil.example",
     ],
 )
 def test_a_path_of_this_site_is_kept(path) -> None:
@@ -67,6 +78,24 @@ def test_a_path_of_this_site_is_kept(path) -> None:
         "//user@evil.example",
         "//evil。example",
         "/" + "x" * 5000,
+        "/.//evil.example",
+        "/..//evil.example",
+        "/chat/..//evil.example/",
+        "/chat//evil.example",
+        "/\x0b/evil.example",
+        "/\x0c/evil.example",
+        "/\x00/evil.example",
+        "/\x1f/evil.example",
+        "/\x7f/evil.example",
+        "/\x85/evil.example",
+        "/\u2028/evil.example",
+        "/\u202e/evil.example",
+        "/\u3000/evil.example",
+        "/\ufeff/evil.example",
+        "/chat/\\..\\..\\evil.example",
+        "\u2215/evil.example",
+        "／/evil.example",
+        "/\ud800",
     ],
 )
 def test_everything_else_leads_to_the_lobby(text) -> None:
@@ -83,3 +112,19 @@ def to_a_browser(base: str, location: str) -> str:
 @pytest.mark.parametrize("tail", ["evil.example", "/evil.example", "@evil.example", ":80", "\\evil.example"])
 def test_no_combination_leaves_the_site(head, tail) -> None:
     assert to_a_browser("https://chat.example.org/session", local_path(head + tail)) == "chat.example.org"
+
+
+@pytest.mark.parametrize(
+    ("headers", "script"),
+    [
+        ({}, "[A-Za-z ]+"),
+        ({"Accept-Language": "ko-KR"}, "[가-힣 ]+"),
+        ({"Accept-Language": "ko-KR", "Cookie": "quartchat_lang=en"}, "[A-Za-z ]+"),
+        ({"Cookie": "quartchat_lang=ko"}, "[가-힣 ]+"),
+    ],
+)
+async def test_a_guest_has_a_friendly_name_in_the_language_of_the_page(headers, script) -> None:
+    client = create_app({}).test_client()
+    asked = {"Accept": "application/json", **headers}
+    answer = await client.post("/session", headers=asked, form={"name": ""})
+    assert re.fullmatch(script, (await answer.get_json())["name"])

@@ -22,6 +22,7 @@ from quartchat.protocol import (
     decode,
     decode_plain,
     load,
+    shown,
     store,
 )
 
@@ -316,7 +317,11 @@ def test_half_a_surrogate_has_a_length_too() -> None:
 # The stored form --------------------------------------------------------------------------------------------
 
 
-@given(st.text(min_size=1, max_size=100), st.text(max_size=32), st.integers(0, 4_000_000_000_000))
+@given(
+    st.text(min_size=1, max_size=100),
+    st.text("aé한🎉Я٣ .-", min_size=1, max_size=32),
+    st.integers(0, 4_000_000_000_000),
+)
 def test_what_is_stored_is_read_back(text, name, stamp) -> None:
     user = User("u", name)
     try:
@@ -325,7 +330,7 @@ def test_what_is_stored_is_read_back(text, name, stamp) -> None:
         assert any("\ud800" <= character <= "\udfff" for character in text + name)
         return
     message = load(key, data)
-    assert (message.id, message.message, message.user) == ("i", text, user)
+    assert (message.id, message.message, message.user) == ("i", text, shown("u", name))
     assert message.time.endswith("Z")
     assert round(datetime.fromisoformat(message.time).timestamp() * 1000) == stamp
     assert len(message.time) == len("2026-01-01T00:00:00.000Z")

@@ -47,6 +47,19 @@ def keys(log: History, room: str = "r") -> list[str]:
     return [entry.key for entry in log.read(room, None, None, 10**6).entries]
 
 
+def test_a_barrier_of_an_older_log_does_not_name_this_one() -> None:
+    """Its writer was away while the stream was deleted and made again, and has read nothing of it yet."""
+    log = begun()
+    stale = pack_batch(Batch("gone1", 0, "away", 7, []))
+    log.feed(1, stale)
+    new = body(log, [("r", "a")], seq=1)
+    late = history()
+    late.feed(1, stale)
+    late.feed(2, new)
+    assert late.epoch == log.epoch
+    assert keys(late) == ["a"]
+
+
 def test_the_first_message_names_the_epoch() -> None:
     log = begun()
     log.feed(1, pack_batch(Batch("", -1, "second", 1, [])))

@@ -85,6 +85,14 @@ def test_each_scheme_has_its_broker_and_nothing_is_connected(url, name) -> None:
     assert not broker.connected
 
 
+@pytest.mark.parametrize("path", ["chat", "0x1", "-1", "1/2", "²"])
+def test_a_redis_database_is_a_number(path: str) -> None:
+    assert "number of a database" in refusal(f"redis://host/{path}?prefix=a")
+    assert "number of a database" in refusal(f"rediss://user:hush@host:1/{path}")
+    for good in ("redis://host/3", "redis://host/", "redis://host?prefix=a", "unix:///run/redis.sock"):
+        connect(good)
+
+
 @pytest.mark.parametrize(
     "url",
     [

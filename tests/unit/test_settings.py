@@ -12,6 +12,9 @@ import pytest
 from quartchat.application import create_app
 from quartchat.settings import Settings, SettingsError
 
+KEY, OLDER, OLDEST = "q9Wm2_xT7b-Rk4LzA0eNcV", "Hs81-vQw0ZpYt6_JdUo3gX", "7c1f9e0ab34d528617e3a0f5c9d2b864"
+"""Made up, and good enough."""
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -46,8 +49,8 @@ def test_an_empty_environment_gives_the_published_defaults() -> None:
     [
         ("broker", "redis://host:6379/0", "redis://host:6379/0"),
         ("broker", "  amqp://host  ", "amqp://host"),
-        ("secret_key", "one", ("one",)),
-        ("secret_key", "new, old ,older", ("new", "old", "older")),
+        ("secret_key", KEY, (KEY,)),
+        ("secret_key", f"{KEY}, {OLDER} ,{OLDEST}", (KEY, OLDER, OLDEST)),
         ("allowed_origins", "https://a.example", {"https://a.example"}),
         ("allowed_origins", "https://A.Example/", {"https://a.example"}),
         ("allowed_origins", "http://localhost:8000, https://b.example", None),
@@ -60,8 +63,13 @@ def test_an_empty_environment_gives_the_published_defaults() -> None:
         ("message_rate", "0.5", 0.5),
         ("max_message_bytes", "1", 1),
         ("max_connections", "20000", 20_000),
+        ("trusted_proxies", "0", 0),
+        ("trusted_proxies", "2", 2),
+        ("metrics", "off", "off"),
+        ("metrics_token", KEY, KEY),
         ("guests", "allow", "allow"),
         ("guests", " deny ", "deny"),
+        ("id_key", KEY, KEY),
     ],
 )
 def test_every_variable_is_read(variable, value, expected) -> None:
@@ -115,8 +123,17 @@ def test_an_empty_value_is_the_default(variable, nothing) -> None:
         ("GUESTS", "1"),
         ("GUESTS", "allow\ndeny"),
         ("SECRET_KEY", ","),
-        ("SECRET_KEY", "key,"),
-        ("SECRET_KEY", "a,,b"),
+        ("SECRET_KEY", f"{KEY},"),
+        ("SECRET_KEY", f"{KEY},,{OLDER}"),
+        ("SECRET_KEY", "short"),
+        ("SECRET_KEY", f"{KEY},short"),
+        ("METRICS_TOKEN", "short"),
+        ("METRICS", "yes"),
+        ("TRUSTED_PROXIES", "-1"),
+        ("TRUSTED_PROXIES", "11"),
+        ("TRUSTED_PROXIES", "1.5"),
+        ("TRUSTED_PROXIES", "10.0.0.1"),
+        ("TRUSTED_PROXIES", "*"),
         ("ALLOWED_ORIGINS", "*"),
         ("ALLOWED_ORIGINS", "null"),
         ("ALLOWED_ORIGINS", "chat.example.org"),
@@ -175,7 +192,9 @@ def test_the_variables_of_others_are_none_of_our_business(variable) -> None:
 def test_no_secret_is_in_what_is_said() -> None:
     for line in (
         refusal(SECRET_KEY="hush,,hush"),
-        refusal(SECRET_KEY="hush", HISTORY="x"),
+        refusal(SECRET_KEY="hush"),
+        refusal(SECRET_KEY=f"hush{KEY}", HISTORY="x"),
+        refusal(METRICS_TOKEN="hush" * 9),
         refusal(BROKER="redis://:hush@host", HISTORY="x"),
         refusal(ALLOWED_ORIGINS="https://user:hush@chat.example.org"),
     ):
@@ -205,7 +224,7 @@ def test_a_scheme_is_the_same_in_capitals(broker) -> None:
 
 
 def test_a_configured_key_is_kept() -> None:
-    assert read(SECRET_KEY="a,b").with_key().secret_key == ("a", "b")
+    assert read(SECRET_KEY=f"{KEY},{OLDER}").with_key().secret_key == (KEY, OLDER)
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -233,7 +252,7 @@ def test_settings_cannot_be_changed() -> None:
 )
 def test_a_broker_that_cannot_be_used_is_told_in_one_line_without_its_password(broker) -> None:
     with pytest.raises(SettingsError) as caught:
-        create_app({"QUARTCHAT_BROKER": broker, "QUARTCHAT_SECRET_KEY": "hush"})
+        create_app({"QUARTCHAT_BROKER": broker, "QUARTCHAT_SECRET_KEY": f"hush{KEY}"})
     text = str(caught.value)
     assert text.startswith("QUARTCHAT_BROKER: ")
     assert text.splitlines() == [text]
@@ -253,3 +272,28 @@ def test_the_program_ends_with_that_one_line_and_no_traceback(variable) -> None:
     assert run.returncode == 1
     (line,) = run.stderr.splitlines()
     assert line.startswith(f"quartchat: {variable}: ")
+
+
+def test_limits_follow_the_rate_for_messages_unless_they_are_set() -> None:
+    settings = read(MESSAGE_RATE="10")
+    assert (settings.messages_of_room, settings.joins, settings.beginnings) == (500, 60, 20)
+    settings = read(MESSAGE_RATE="0")
+    assert (settings.messages_of_room, settings.joins, settings.beginnings) == (0, 0, 0)
+    settings = read(MESSAGE_RATE="0", ROOM_RATE="7", JOINS_PER_MINUTE="8", NEW_PER_MINUTE="0.5")
+    assert (settings.messages_of_room, settings.joins, settings.beginnings) == (7, 8, 0.5)
+
+
+@pytest.mark.parametrize(
+    "name", ["MAX_CONNECTIONS_PER_SESSION", "MAX_CONNECTIONS_PER_ADDRESS", "MAX_MEMBERS"]
+)
+def test_numbers_of_people_and_sockets_are_whole_and_may_be_0(name: str) -> None:
+    assert getattr(read(**{name: "0"}), name.lower()) == 0
+    for bad in ("-1", "1.5", "many"):
+        refusal(**{name: bad})
+
+
+@pytest.mark.parametrize("name", ["ROOM_RATE", "JOINS_PER_MINUTE", "NEW_PER_MINUTE", "ADDRESS_SHARE"])
+def test_rates_are_numbers_from_0_on(name: str) -> None:
+    assert getattr(read(**{name: "0"}), name.lower()) == 0
+    for bad in ("-1", "nan", "inf", "fast"):
+        refusal(**{name: bad})

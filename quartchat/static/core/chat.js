@@ -1,200 +1,170 @@
-// A person in a room, without a page around it: the log, the outbox, who is here, and the connection
-// that feeds them. Everything that touches the world (sockets, clock, storage, randomness) is passed in.
+// A person in a room, without a page around it; what touches the world is passed in.
 
-import { CatchUp } from './catch-up.js';
 import { Connection } from './connection.js';
 import { keyOf, Log } from './log.js';
 import { Outbox, outboxPrefix } from './outbox.js';
 import { Names, Presence, TYPING_EVERY } from './presence.js';
 
 const HISTORY = 50;
-const TOO_BIG = 1009; // close code: the frame under way will be refused for ever
+// Close code: the frame under way will be refused for ever.
+const TOO_BIG = 1009;
+// Milliseconds.
+const ON_ITS_WAY = 5000;
 
 export class Chat {
-  // page: {messages, position} as rendered; identify: async () => {id, name}, asked once where me is null;
-  // socket: base address of the room's socket; onChange: something to show; onMessage: a new entry.
-  constructor({ room, me, tab, page, identify, socket, storage, newId, clock, random, WebSocket, onChange, onMessage }) {
-    Object.assign(this, { room, me: null, tab, identify, socket, clock, onChange, onMessage });
-    this.log = new Log();
-    this.log.begin(page.messages, page.position);
-    this.outbox = new Outbox({ storage, newId, now: clock.now });
-    Object.assign(this, { presence: new Presence(), names: new Names() });
-    for (const { user } of page.messages) this.names.see(user);
-    this.limits = {};
-    this.downSince = clock.now(); // null while live
-    this.trouble = false; // the server is there, but cannot reach the broker
-    this.typedAt = -Infinity;
-    this.catchUp = new CatchUp({ log: this.log, clock, comeBack: () => this.connection.drop('behind') });
-    this.connection = new Connection({
-      address: () => this.#address(),
-      WebSocket,
-      clock,
-      random,
-      onFrame: (frame) => this.#frame(frame),
-      onState: (state) => this.#state(state),
-      onTick: () => this.#tick(),
-    });
-    if (me) this.#become(me);
-  }
+	log = new Log();
+	presence = new Presence();
+	names = new Names();
+	trouble = false;
+	typedAt = -Infinity;
+	doubted = null;
+	top = null;
 
-  start() {
-    this.connection.start();
-  }
+	constructor({ me, page, store, newId, clock, random, WebSocket, ...parts }) {
+		Object.assign(this, parts, { clock, me: null });
+		this.log.begin(page.messages, page.position);
+		this.#see(page.messages.map(({ user }) => user));
+		this.outbox = new Outbox({ store, newId, now: clock.now });
+		this.downSince = clock.now();
+		const on = { onFrame: (frame) => this.#frame(frame), onState: (state) => this.#state(state), onTick: () => this.#tick() };
+		this.connection = new Connection({ address: () => this.#address(), WebSocket, clock, random, ...on });
+		if (me) this.#become(me);
+	}
 
-  say(text) {
-    return this.#write(() => this.outbox.add(text));
-  }
+	say(text) { return this.write('add', text); }
 
-  retry(local) {
-    this.#write(() => this.outbox.retry(local));
-  }
+	write(verb, what) {
+		const result = this.outbox[verb](what);
+		this.#pump();
+		this.onChange();
+		return result;
+	}
 
-  discard(local) {
-    this.#write(() => this.outbox.discard(local));
-  }
+	typing() {
+		const now = this.clock.now();
+		if (!this.connection.live || now - this.typedAt < TYPING_EVERY) return;
+		this.typedAt = now;
+		this.connection.send({ type: 'typing' });
+	}
 
-  adopt(key) {
-    this.#write(() => this.outbox.adopt(key));
-  }
+	get stopped() { return this.connection.state.name === 'stopped'; }
 
-  typing() {
-    const now = this.clock.now();
-    if (!this.connection.live || now - this.typedAt < TYPING_EVERY) return;
-    this.typedAt = now;
-    this.connection.send({ type: 'typing' });
-  }
+	get pending() { return this.outbox.bubbles(this.stopped).filter(({ id }) => !this.#holds(id)); }
 
-  get stopped() {
-    return this.connection.state.name === 'stopped';
-  }
+	older(answer) {
+		this.#see(answer.messages.map(({ user }) => user));
+		this.log.older(answer);
+	}
 
-  // What stands below the log: own messages that it does not hold yet, in the order of their writing.
-  get pending() {
-    return this.outbox.bubbles(this.stopped).filter(({ id }) => !this.#holds(id));
-  }
+	async #address() {
+		if (!this.me) this.#become(await this.identify());
+		const resume = this.log.head === null ? { history: HISTORY } : { since: this.log.head };
+		return `${this.socket}?${new URLSearchParams({ as: this.me.id, ...resume })}`;
+	}
 
-  // Older entries from the API, to stand before `anchor`; see Log.insertBefore.
-  older(anchor, { messages, complete }) {
-    for (const { user } of messages) this.names.see(user);
-    const added = this.log.insertBefore(anchor, messages, complete);
-    this.onChange();
-    return added;
-  }
+	#become(me) {
+		// A late answer.
+		if (this.me) return;
+		this.me = me;
+		this.#see([me]);
+		this.outbox.open(outboxPrefix(me.id, this.room) + this.tab);
+		this.onChange();
+	}
 
-  async #address() {
-    if (!this.me) this.#become(await this.identify());
-    const resume = this.log.head === null ? { history: HISTORY } : { since: this.log.head };
-    return `${this.socket}?${new URLSearchParams({ as: this.me.id, ...resume })}`;
-  }
+	#see(users = []) { for (const user of users) this.names.see(user); }
 
-  #become(me) {
-    this.me = me;
-    this.names.see(me);
-    this.outbox.open(outboxPrefix(me.id, this.room) + this.tab);
-    this.onChange();
-  }
+	#state(state) {
+		this.downSince = state.name === 'live' ? null : (this.downSince ?? this.clock.now());
+		if (state.reason === TOO_BIG) this.outbox.nack(this.outbox.flying, 'too_long');
+		this.outbox.lost();
+		this.clock.cancel(this.doubting);
+		this.trouble = false;
+		this.#pump();
+		this.onChange();
+	}
 
-  #state(state) {
-    this.downSince = state.name === 'live' ? null : (this.downSince ?? this.clock.now());
-    if (state.reason === TOO_BIG) this.outbox.nack(this.outbox.flying, 'too_long');
-    this.outbox.lost();
-    this.catchUp.cancel();
-    this.trouble = false;
-    this.#pump();
-    this.onChange();
-  }
+	#frame(frame) {
+		this[`on_${frame.type}`]?.(frame);
+		this.onChange();
+	}
 
-  #frame(frame) {
-    this[`on_${frame.type}`]?.(frame);
-    this.onChange();
-  }
+	on_welcome(frame) {
+		if (frame.you.id !== this.me.id) return this.connection.stop(4401);
+		this.me = frame.you;
+		this.presence.welcome(frame);
+		this.#see(frame.members);
+		this.log.welcome(frame);
+		this.top = frame.position === this.log.head ? null : frame.position;
+	}
 
-  on_welcome(frame) {
-    if (frame.you.id !== this.me.id) return this.connection.stop('identity');
-    this.durability = frame.durability;
-    this.limits = frame.limits ?? {};
-    this.me = frame.you;
-    this.presence.welcome(frame);
-    for (const user of frame.members ?? []) this.names.see(user);
-    this.log.welcome(frame);
-  }
+	on_message(message) {
+		this.trouble = false;
+		this.#see([message.user]);
+		this.presence.spoke(message.user);
+		const outcome = this.log.receive(message);
+		// The position that an empty room is welcomed with is that of no entry: its first one comes after it.
+		if (message.position === this.top || (outcome === 'added' && message.prev === null)) this.top = null;
+		if (outcome === 'broken') return this.connection.drop('gap');
+		if (message.user.id === this.me.id) this.outbox.placed(message.id);
+		if (outcome === 'added') this.onMessage(message);
+	}
 
-  on_message(message) {
-    this.trouble = false;
-    this.names.see(message.user);
-    this.presence.spoke(message.user);
-    const outcome = this.log.receive(message);
-    if (outcome === 'broken') return this.connection.drop('gap');
-    if (message.user.id === this.me.id) this.outbox.placed(message.id);
-    if (outcome === 'added') this.onMessage(message);
-  }
+	on_ack({ id }) {
+		this.trouble = false;
+		this.outbox.ack(id);
+		if (this.#holds(id)) this.outbox.placed(id);
+		this.#pump();
+	}
 
-  on_ack({ id }) {
-    this.trouble = false;
-    this.outbox.ack(id);
-    if (this.#holds(id)) this.outbox.placed(id);
-    this.#pump();
-  }
+	on_nack({ id, code, retry_after }) {
+		this.outbox.nack(id, code, retry_after);
+		this.#pump();
+	}
 
-  on_nack({ id, code, retry_after }) {
-    this.outbox.nack(id, code, retry_after);
-    this.#pump();
-  }
+	on_unknown({ id, retry_after }) {
+		this.trouble = true;
+		this.outbox.unknown(id, retry_after);
+		this.#pump();
+	}
 
-  on_unknown({ id, retry_after }) {
-    this.trouble = true;
-    this.outbox.unknown(id, retry_after);
-    this.#pump();
-  }
+	on_status({ connected }) { this.trouble = connected === false; }
 
-  // The server lost, or found again, what connects it to the other instances.
-  on_status({ connected }) {
-    this.trouble = connected === false;
-  }
+	on_reset(frame) { this.log.reset(frame); }
 
-  on_reset(frame) {
-    this.log.reset(frame);
-  }
+	on_presence(frame) {
+		this.presence.change(frame);
+		this.#see(frame.joined);
+	}
 
-  on_presence(frame) {
-    this.presence.change(frame);
-    for (const user of frame.joined ?? []) this.names.see(user);
-  }
+	on_typing({ user }) { this.presence.typed(user, this.clock.now()); }
 
-  on_typing({ user }) {
-    this.presence.typed(user, this.clock.now());
-  }
+	on_ping(frame) {
+		this.connection.send({ type: 'pong' });
+		this.on_pong(frame);
+	}
 
-  on_ping(frame) {
-    this.connection.send({ type: 'pong' });
-    this.on_pong(frame);
-  }
+	on_pong({ position }) {
+		this.clock.cancel(this.doubting);
+		const { log, log: { head } } = this;
+		if (!position || head === null || position === this.doubted || log.holds(position)) return;
+		this.doubting = this.clock.after(ON_ITS_WAY, () => {
+			if (log.head !== head) return;
+			this.doubted = position;
+			this.connection.drop('behind');
+		});
+	}
 
-  on_pong({ position }) {
-    this.catchUp.compare(position);
-  }
+	#holds(id) { return this.log.byKey.has(keyOf(this.me?.id, id)); }
 
-  #write(change) {
-    const result = change();
-    this.#pump();
-    this.onChange();
-    return result;
-  }
+	#pump() {
+		this.clock.cancel(this.pumping);
+		if (!this.connection?.live) return;
+		const wait = this.outbox.pump(({ id, text }) => this.connection.send({ type: 'send', id, message: text }));
+		if (wait !== null) this.pumping = this.clock.after(wait, () => this.#pump());
+	}
 
-  #holds(id) {
-    return this.log.byKey.has(keyOf(this.me?.id, id));
-  }
-
-  #pump() {
-    this.clock.cancel(this.pumping);
-    if (!this.connection?.live) return;
-    const wait = this.outbox.pump(({ id, text }) => this.connection.send({ type: 'send', id, message: text }));
-    if (wait !== null) this.pumping = this.clock.after(wait, () => this.#pump());
-  }
-
-  #tick() {
-    this.outbox.forgetStored();
-    if (this.outbox.overdue()) this.connection.drop('unanswered');
-    this.onChange();
-  }
+	#tick() {
+		if (this.outbox.overdue()) this.connection.drop('unanswered');
+		this.onChange();
+	}
 }

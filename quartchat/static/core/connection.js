@@ -1,139 +1,120 @@
-// One socket's life after another: connect, notice that it died, wait, come back.
-//
-// States: {name: 'idle' | 'connecting' | 'live' | 'waiting' (until) | 'stopped' (code)}, each with
-// `since`. 'live' begins with the server's welcome, not with the open socket. A socket that was given up is
-// never listened to again, whatever it still delivers.
+// One socket's life after another: idle, connecting, live, waiting (until), stopped (code).
 
-import { Backoff } from './backoff.js';
+import { attempt } from './storage.js';
 
-export const PROTOCOL = 'quartchat.v1';
-const SESSION_CHANGED = 4401;
+// Close codes that say: do not come back.
+const FINAL = [1003, 1007, 1008, 4401];
+const LEAVING = 1012;
+const LEFT_WITHIN = 4000;
+const CAP = 30000;
+const STABLE = 60000;
+const HURRY_WITHIN = 300;
 const WELCOME_WITHIN = 15000;
-const SILENCE = 32000; // the server speaks at least every 25 s or so
+const SILENCE = 32000;
 const PROBE_WITHIN = 10000;
 const CHECK_EVERY = 2500;
 
 export class Connection {
-  // address: async () => url; clock: {now, after(ms, fn) -> handle, cancel(handle)}
-  constructor({ address, WebSocket, clock, random, onFrame, onState, onTick = () => {} }) {
-    Object.assign(this, { address, WebSocket, clock, onFrame, onState, onTick });
-    this.backoff = new Backoff({ random });
-    this.socket = null;
-    this.timer = null;
-    this.watch = null;
-    this.turn = 0; // counts connections; callbacks of an earlier turn are ignored
-    this.state = { name: 'idle', since: clock.now() };
-  }
+	socket = null;
+	turn = 0;
+	state = { name: 'idle' };
+	tries = 0;
 
-  get live() {
-    return this.state.name === 'live';
-  }
+	constructor(parts) { Object.assign(this, parts); }
 
-  start() {
-    if (this.state.name === 'idle') this.#connect();
-  }
+	get live() { return this.state.name === 'live'; }
 
-  send(frame) {
-    if (!this.socket || this.socket.readyState !== 1) return false;
-    this.socket.send(JSON.stringify(frame));
-    return true;
-  }
+	start() { if (this.state.name === 'idle') this.#connect(); }
 
-  // Leave this socket and come back after the usual wait.
-  drop(reason) {
-    if (this.state.name !== 'live' && this.state.name !== 'connecting') return;
-    this.#abandon();
-    this.backoff.closed(this.clock.now());
-    const wait = this.backoff.next();
-    this.#become({ name: 'waiting', until: this.clock.now() + wait, reason });
-    this.timer = this.clock.after(wait, () => this.#connect());
-  }
+	send(frame) {
+		if (this.socket?.readyState !== 1) return false;
+		this.socket.send(JSON.stringify(frame));
+		return true;
+	}
 
-  // "try now", and the browser's `online` event.
-  hurry() {
-    if (this.state.name === 'waiting') this.#connect();
-  }
+	drop(reason) {
+		if (!this.live && this.state.name !== 'connecting') return;
+		this.#abandon();
+		if (this.clock.now() - this.liveSince >= STABLE) this.tries = 0;
+		this.liveSince = Infinity;
+		const most = Math.min(reason === LEAVING ? LEFT_WITHIN : CAP, 1000 * 2 ** Math.min(this.tries++, 5));
+		this.#wait(this.random() * most, reason);
+	}
 
-  // After sleep or a change of network: is the other side still there?
-  nudge() {
-    if (this.live && this.clock.now() - this.heard > 5000) this.#probe(PROBE_WITHIN / 2);
-  }
+	hurry() {
+		const { name, until, reason } = this.state;
+		if (name !== 'waiting') return;
+		this.clock.cancel(this.timer);
+		this.#wait(Math.min(until - this.clock.now(), this.random() * HURRY_WITHIN), reason);
+	}
 
-  stop(code) {
-    this.#abandon();
-    this.#become({ name: 'stopped', code });
-  }
+	nudge() { if (this.live && this.clock.now() - this.heard > 5000) this.#probe(PROBE_WITHIN / 2); }
 
-  async #connect() {
-    this.clock.cancel(this.timer);
-    const turn = ++this.turn;
-    this.probing = null;
-    this.heard = this.clock.now();
-    this.#become({ name: 'connecting' });
-    this.#look(turn);
-    let socket;
-    try {
-      const address = await this.address();
-      if (turn !== this.turn) return;
-      socket = new this.WebSocket(address, [PROTOCOL]);
-    } catch (error) {
-      if (turn === this.turn) this.drop(error?.message ?? 'unreachable');
-      return;
-    }
-    this.socket = socket;
-    socket.onmessage = ({ data }) => turn === this.turn && this.#hear(data);
-    socket.onclose = ({ code }) => {
-      if (turn !== this.turn) return;
-      if (code === SESSION_CHANGED) this.stop(code);
-      else this.drop(code);
-    };
-  }
+	stop(code, reason) {
+		this.#abandon();
+		this.#become({ name: 'stopped', code, reason });
+	}
 
-  #hear(data) {
-    this.heard = this.clock.now();
-    this.probing = null;
-    let frame;
-    try {
-      frame = JSON.parse(data);
-    } catch {
-      return;
-    }
-    if (frame === null || typeof frame !== 'object') return;
-    if (frame.type === 'welcome') this.backoff.opened(this.heard);
-    this.onFrame(frame);
-    if (frame.type === 'welcome' && this.state.name === 'connecting') this.#become({ name: 'live' });
-  }
+	#wait(ms, reason) {
+		this.#become({ name: 'waiting', until: this.clock.now() + ms, reason });
+		this.timer = this.clock.after(ms, () => this.#connect());
+	}
 
-  #look(turn) {
-    this.watch = this.clock.after(CHECK_EVERY, () => {
-      if (turn !== this.turn) return;
-      const now = this.clock.now();
-      if (this.state.name === 'connecting' && now - this.state.since > WELCOME_WITHIN) return this.drop('no welcome');
-      if (this.probing && now > this.probing) return this.drop('silent');
-      if (this.live && !this.probing && now - this.heard > SILENCE) this.#probe(PROBE_WITHIN);
-      this.onTick();
-      if (turn === this.turn) this.#look(turn);
-    });
-  }
+	async #connect() {
+		const turn = ++this.turn;
+		this.probing = Infinity;
+		this.heard = this.clock.now();
+		this.#become({ name: 'connecting' });
+		this.#look();
+		try {
+			const address = await this.address();
+			if (turn !== this.turn) return;
+			const socket = (this.socket = new this.WebSocket(address, ['quartchat.v1']));
+			socket.onmessage = ({ data }) => socket === this.socket && this.#hear(data);
+			socket.onclose = ({ code, reason }) => socket === this.socket && (FINAL.includes(code) ? this.stop(code, reason) : this.drop(code));
+		} catch (error) {
+			if (turn === this.turn) this.drop(error.message);
+		}
+	}
 
-  #probe(within) {
-    this.probing ??= this.clock.now() + within;
-    this.send({ type: 'ping' });
-  }
+	#hear(data) {
+		this.heard = this.clock.now();
+		this.probing = Infinity;
+		const frame = attempt(() => JSON.parse(data));
+		if (!frame?.type) return;
+		const welcome = frame.type === 'welcome';
+		if (welcome) this.liveSince = this.heard;
+		this.onFrame(frame);
+		if (welcome && this.state.name === 'connecting') this.#become({ name: 'live' });
+	}
 
-  #abandon() {
-    this.turn++;
-    this.clock.cancel(this.timer);
-    this.clock.cancel(this.watch);
-    const socket = this.socket;
-    this.socket = null;
-    if (!socket) return;
-    socket.onmessage = socket.onclose = null;
-    socket.close();
-  }
+	#look() {
+		this.watch = this.clock.after(CHECK_EVERY, () => {
+			this.#look();
+			const now = this.clock.now();
+			const silent = now - this.heard;
+			if ((!this.live && silent > WELCOME_WITHIN) || now > this.probing) return this.drop('silent');
+			if (this.live && silent > SILENCE) this.#probe(PROBE_WITHIN);
+			this.onTick?.();
+		});
+	}
 
-  #become(state) {
-    this.state = { ...state, since: this.clock.now() };
-    this.onState(this.state);
-  }
+	#probe(within) {
+		if (this.probing < Infinity) return;
+		this.probing = this.clock.now() + within;
+		this.send({ type: 'ping' });
+	}
+
+	#abandon() {
+		this.turn++;
+		this.clock.cancel(this.timer);
+		this.clock.cancel(this.watch);
+		this.socket?.close();
+		this.socket = null;
+	}
+
+	#become(state) {
+		this.state = state;
+		this.onState(state);
+	}
 }

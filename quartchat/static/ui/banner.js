@@ -1,51 +1,33 @@
-// Nothing while all is well. After two seconds without a connection a quiet line says so and counts
-// down; it never disappears before the room's server has answered.
+// Nothing while all is well; without a connection a quiet line and a countdown.
 
-import { say } from '../core/words.js';
-import { el, setHidden, setText } from './dom.js';
+import { button, byId, el, has, keepingFocus, say, setText } from './dom.js';
 
 const PATIENCE = 2000;
 
-export class Banner {
-  constructor({ node, dot, chat, onStop }) {
-    Object.assign(this, { node, dot, chat, onStop });
-    this.shown = !node.hidden; // the server rendered it: its broker was away
-    this.text = el('span', {});
-    this.button = el('button', { type: 'button', class: 'link', onclick: () => this.press() });
-    this.timer = setInterval(() => this.render(), 250);
-    this.stopped = false;
-  }
-
-  press() {
-    if (this.chat.stopped) location.reload();
-    else this.chat.connection.hurry();
-  }
-
-  render() {
-    const { state } = this.chat.connection;
-    const down = this.chat.downSince === null ? null : this.chat.clock.now() - this.chat.downSince;
-    if (state.name === 'idle') return;
-    if (down === null && !this.chat.trouble) return this.show(null);
-    if (state.name === 'stopped') {
-      if (!this.stopped) this.onStop();
-      this.stopped = true;
-      return this.show('session_changed', {}, 'reload');
-    }
-    if (this.chat.trouble) return this.show('trouble');
-    if (down < PATIENCE && !this.shown) return;
-    if (state.name !== 'waiting') return this.show('connecting');
-    const seconds = Math.max(1, Math.ceil((state.until - this.chat.clock.now()) / 1000));
-    this.show('waiting', { seconds }, 'try_now');
-  }
-
-  show(key, values, action) {
-    this.shown = key !== null;
-    setHidden(this.node, key === null);
-    setHidden(this.dot, key === null);
-    if (key === null) return;
-    if (this.text.parentNode !== this.node) this.node.replaceChildren(this.text, this.button);
-    setText(this.text, say(key, values));
-    setHidden(this.button, !action);
-    if (action) setText(this.button, say(action));
-  }
+export function banner(chat, onStop) {
+	const node = byId('connection');
+	const text = el('span');
+	const act = button('', () => (chat.stopped ? location.reload() : chat.connection.hurry()));
+	const show = (key, action, values) => keepingFocus(() => {
+		node.hidden = byId('dot').hidden = !key;
+		if (!key) return;
+		if (!text.parentNode) node.replaceChildren(text, act);
+		setText(text, say(key, values));
+		act.hidden = !action;
+		if (action) setText(act, say(action));
+	});
+	const draw = () => {
+		const { connection: { state: { name, code, reason, until } }, downSince, clock } = chat;
+		const now = clock.now();
+		if (name === 'idle') return;
+		if (name === 'stopped') {
+			onStop();
+			show(code === 4401 ? 'session_changed' : has(reason) ? reason : 'stopped', 'reload');
+		} else if (chat.trouble) show('trouble');
+		else if (downSince === null) show('');
+		else if (now - downSince < PATIENCE && node.hidden) return;
+		else if (name === 'connecting') show('connecting');
+		else show('waiting', 'try_now', { n: Math.max(1, Math.ceil((until - now) / 1000)) });
+	};
+	setInterval(draw, 250);
 }

@@ -1,72 +1,41 @@
-// The message field: Enter sends, Shift+Enter breaks the line, and the Enter that ends a composition
-// (Korean, Japanese, Chinese) does neither. Drafts outlive a reload.
+// The message field. Enter sends, unless it ends a composition or bears a Shift.
 
-import { say } from '../core/words.js';
-import { setHidden, setText } from './dom.js';
+import { say, setText } from './dom.js';
 
-const COMPOSING = 229; // keyCode of keys that belong to the input method (Safari's last Enter)
+// KeyCode of keys that belong to the input method (Safari's last Enter).
+const COMPOSING = 229;
 
-export class Composer {
-  constructor({ form, draftKey, storage, limit, onSend, onTyping }) {
-    Object.assign(this, { form, draftKey, storage, limit, onSend, onTyping });
-    this.input = form.querySelector('#chat-message-input');
-    this.warning = form.querySelector('.warning');
-    this.button = form.querySelector('#chat-message-submit');
-    form.addEventListener('submit', (event) => {
-      event.preventDefault();
-      this.send();
-    });
-    this.input.addEventListener('keydown', (event) => {
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === COMPOSING) return;
-      event.preventDefault();
-      this.send();
-    });
-    this.input.addEventListener('input', () => {
-      this.fit();
-      this.keep();
-      if (this.input.value.trim()) onTyping();
-    });
-    try {
-      this.input.value ||= storage.getItem(draftKey) ?? '';
-    } catch {
-      // No storage, no draft.
-    }
-    this.fit();
-  }
-
-  send() {
-    const text = this.input.value;
-    if (!text.trim() || this.excess() > 0 || this.closed) return;
-    this.input.value = '';
-    this.fit();
-    this.keep();
-    this.onSend(text);
-    this.input.focus();
-  }
-
-  close() {
-    this.closed = true;
-    this.input.disabled = this.button.disabled = true;
-  }
-
-  excess() {
-    return new TextEncoder().encode(this.input.value).length - this.limit();
-  }
-
-  fit() {
-    const excess = this.excess();
-    setText(this.warning, excess > 0 ? say('too_long', { bytes: excess }) : '');
-    setHidden(this.warning, !(excess > 0));
-    this.input.style.height = 'auto';
-    this.input.style.height = `${this.input.scrollHeight}px`;
-  }
-
-  keep() {
-    try {
-      if (this.input.value) this.storage.setItem(this.draftKey, this.input.value);
-      else this.storage.removeItem(this.draftKey);
-    } catch {
-      // As above.
-    }
-  }
+export function composer(form, { store, draftKey, limit, onSend, onTyping }) {
+	const [input] = form;
+	const warning = form.lastElementChild;
+	const excess = () => new TextEncoder().encode(input.value).length - limit;
+	const changed = () => {
+		const n = excess();
+		setText(warning, n > 0 ? say('too_long', { n }) : '');
+		warning.hidden = n <= 0;
+		input.style.height = 'auto';
+		input.style.height = `${input.scrollHeight}px`;
+		store.set(draftKey, input.value || null);
+	};
+	const send = (form.onsubmit = (event) => {
+		event.preventDefault();
+		const text = input.value;
+		if (!text.trim() || excess() > 0) return;
+		input.value = '';
+		changed();
+		onSend(text);
+		input.focus();
+	});
+	input.onkeydown = (event) => {
+		const { key, shiftKey, isComposing, keyCode } = event;
+		if (key === 'Enter' && !shiftKey && !isComposing && keyCode !== COMPOSING) send(event);
+	};
+	input.oninput = () => {
+		changed();
+		if (input.value.trim()) onTyping();
+	};
+	input.value ||= store.get(draftKey);
+	changed();
+	// Until now the browser would send it, to nowhere.
+	form[1].disabled = false;
 }

@@ -1,21 +1,28 @@
-// Building elements without markup in strings: text is always text.
+// Elements without markup in strings: el('div.who', {title: 'x'}, ...children); and the words in them.
 
-export function el(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith('on')) node.addEventListener(name.slice(2), value);
-    else if (value === true) node.setAttribute(name, '');
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
+export { has, say } from '../core/words.js';
+
+export function el(name, attributes = {}, ...children) {
+	const [tag, ...classes] = name.split('.');
+	const node = document.createElement(tag);
+	if (classes.length) node.className = classes.join(' ');
+	for (const [key, value] of Object.entries(attributes)) {
+		if (key === 'onclick') node.onclick = value;
+		else node.setAttribute(key, value);
+	}
+	node.append(...children);
+	return node;
 }
 
-// Changes only what differs, so that nothing is announced or laid out again without need.
-export function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+export const byId = (id) => document.getElementById(id);
+
+export const button = (text, onclick) => el('button.link', { type: 'button', onclick }, text);
+
+// What a change takes away hands its focus on to the log.
+export function keepingFocus(change) {
+	const focused = document.activeElement;
+	change();
+	if (!focused.checkVisibility()) byId('chat-log').focus({ preventScroll: true });
 }
 
-export function setHidden(node, hidden) {
-  if (node.hidden !== hidden) node.hidden = hidden;
-}
+export function setText(node, text) { if (node.textContent !== text) node.textContent = text; }

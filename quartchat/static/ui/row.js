@@ -1,108 +1,87 @@
-// One row of the log: the same elements that room.html renders on the server.
+// One row of the log, as room.html renders it.
 
+import { onlyEmoji, parse } from '../core/markup.js';
 import { hueOf, tagOf } from '../core/presence.js';
-import { onlyEmoji, tokens } from '../core/text.js';
-import { has, say } from '../core/words.js';
-import { el, setHidden, setText } from './dom.js';
+import { button, el, has, say, setText } from './dom.js';
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
-const date = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
+const { lang } = document.documentElement;
+const locale = navigator.languages.find((each) => each.startsWith(lang)) ?? lang;
+const dates = (options) => new Intl.DateTimeFormat(locale, options);
+const clock = dates({ timeStyle: 'short' });
+const full = dates({ dateStyle: 'full', timeStyle: 'medium' });
+const date = dates({ dateStyle: 'full' });
+const nobody = { id: '', name: '…' };
 
-export const initialOf = (name) => (Array.from(name)[0] ?? '?').toUpperCase();
+export const person = ({ id, name }) => [
+	el(`span.face.hue-${hueOf(id)}`, { 'aria-hidden': true }, Array.from(name)[0].toUpperCase()),
+	el('bdi.name', {}, name),
+	el('span.tag', {}, tagOf(id)),
+];
 
-export function face(user) {
-  return el('span', { class: `face hue-${hueOf(user.id)}`, 'aria-hidden': 'true' }, initialOf(user.name));
+const divider = (name, ...children) => el(`div.divider.${name}`, {}, el('span', {}, ...children));
+
+export function build({ kind, item }, chat) {
+	if (kind === 'day') return divider('day', dayName(item.at));
+	if (kind === 'unread') return divider('away', say('away', item));
+	if (kind === 'gap') return divider('gap', say('gap'), button(say('reload'), () => location.reload()));
+	const user = item.user ?? chat.me ?? nobody;
+	const [face, ...who] = person(user);
+	const node = el(`article.row.hue-${hueOf(user.id)}`, { 'data-id': item.id, 'data-user': user.id }, face, el('div.who', {}, ...who, el('time')), el('div.text'));
+	return adopt(node, item);
 }
 
-export function build(row, actions) {
-  if (row.kind === 'day') return el('div', { class: 'divider day' }, el('span', {}, dayName(row.item.at)));
-  if (row.kind === 'gap') return gap(row.item, actions);
-  const { item } = row;
-  const user = row.kind === 'pending' ? actions.me() : item.user;
-  const at = new Date(item.at);
-  const time = el('time', { datetime: at.toISOString(), title: full.format(at) }, clock.format(at));
-  const who = el('div', { class: 'who' }, el('bdi', { class: 'name' }, user.name), el('span', { class: 'tag' }, tagOf(user.id)), time);
-  const node = el('article', { class: `row hue-${hueOf(user.id)}`, 'data-id': item.id, 'data-user': user.id }, face(user), who, textOf(item.text));
-  if (row.kind === 'entry') Object.assign(node.dataset, { position: item.position });
-  return node;
-}
-
-// A row that the server rendered: local time and links are all it lacks.
 export function adopt(node, item) {
-  stamp(node, item);
-  node.querySelector('.text').replaceWith(textOf(item.text));
+	stamp(node, item);
+	const { text, deleted } = item;
+	if (deleted) node.dataset.deleted = '';
+	const emoji = onlyEmoji(text) ? '.emoji' : '';
+	node.querySelector('.text').replaceWith(el(`div.text${emoji}`, { dir: 'auto' }, ...(deleted ? [say('deleted')] : parse(text).map(render))));
+	return node;
 }
 
-// An own bubble that has become an entry: the server's time and place.
-export function settle(node, item) {
-  stamp(node, item);
-  node.dataset.position = item.position;
+function render(part) {
+	if (!part.tag) return part;
+	const { tag, href, kids } = part;
+	return el(tag, href ? { href, target: '_blank', rel: 'noopener nofollow ugc' } : tag === 'pre' ? { tabindex: 0 } : {}, ...kids.map(render));
 }
 
-function stamp(node, item) {
-  const at = new Date(item.at);
-  const time = node.querySelector('time');
-  time.dateTime = item.time;
-  time.title = full.format(at);
-  setText(time, clock.format(at));
+function stamp(node, { at, position }) {
+	const time = node.querySelector('time');
+	time.dateTime = new Date(at).toISOString();
+	time.title = full.format(at);
+	setText(time, clock.format(at));
+	if (position) node.dataset.position = position;
 }
 
-// What may change while the row stands there.
-export function refresh(node, row, { log, me, names, newestOwn, actions }) {
-  if (row.kind === 'gap') setHidden(node.querySelector('button'), !log.canFill(row.item));
-  if (row.kind !== 'entry' && row.kind !== 'pending') return;
-  const user = row.kind === 'pending' ? me : row.item.user;
-  const mine = user.id === me?.id;
-  const state = row.kind === 'pending' ? row.item.state : mine ? 'sent' : undefined;
-  node.classList.toggle('opens', row.opens);
-  node.classList.toggle('closes', row.closes);
-  node.classList.toggle('mine', mine);
-  node.classList.toggle('shared-name', names.shared(user.name));
-  if (state && node.dataset.state !== state) node.dataset.state = state;
-  node.dataset.id = row.item.id;
-  status(node, row, state, row.item === newestOwn, actions);
+export function refresh(node, { kind, item, opens, closes }, { chat, newestOwn, called }) {
+	if (kind === 'day') setText(node.firstChild, dayName(item.at));
+	// A divider.
+	if (opens === undefined) return;
+	const { id, name } = item.user ?? chat.me ?? nobody;
+	const mine = id === chat.me?.id;
+	const marks = { opens, closes, mine, 'shared-name': chat.names.shared(name), called: !mine && (item.called ??= called(item.text)) };
+	for (const [mark, on] of Object.entries(marks)) node.classList.toggle(mark, Boolean(on));
+	if (item.deleted && node.dataset.deleted !== '') adopt(node, item);
+	if (item.position && node.dataset.position !== item.position) stamp(node, item);
+	const state = item.state ?? (mine ? 'sent' : '');
+	if (state && node.dataset.state !== state) node.dataset.state = state;
+	status(node, item, state !== 'sent' || item.state || item === newestOwn ? state : '', chat);
 }
 
-function status(node, row, state, newest, actions) {
-  let line = node.querySelector('.status');
-  const wanted = state === 'failed' || state === 'sending' || (state === 'sent' && (newest || row.kind === 'pending'));
-  if (!wanted) return line?.remove();
-  const shown = `${state} ${row.item.failed ?? ''}`;
-  if (line?.dataset.shown === shown) return;
-  line?.remove();
-  line = el('div', { class: 'status', 'data-shown': shown });
-  if (state === 'failed') {
-    const reason = `failed_${row.item.failed}`;
-    line.append(el('span', { role: 'alert' }, say(has(reason) ? reason : 'failed')));
-    if (row.item.failed) {
-      line.append(el('button', { type: 'button', class: 'link retry', onclick: () => actions.retry(row.item.local) }, say('retry')));
-      line.append(el('button', { type: 'button', class: 'link', onclick: () => actions.discard(row.item.local) }, say('discard')));
-    }
-  } else {
-    line.append(say(state));
-  }
-  node.append(line);
-}
-
-function gap(item, actions) {
-  const more = el('button', { type: 'button', class: 'link', onclick: () => actions.fill(item) }, say('gap_more'));
-  return el('div', { class: 'divider gap', 'data-reason': item.gap }, el('span', {}, say('gap'), more));
-}
-
-function textOf(text) {
-  const node = el('div', { class: onlyEmoji(text) ? 'text emoji' : 'text', dir: 'auto' });
-  for (const token of tokens(text)) {
-    if (token.href) node.append(el('a', { href: token.href, target: '_blank', rel: 'noopener nofollow ugc' }, token.text));
-    else node.append(token.text);
-  }
-  return node;
+function status(node, { local, failed }, state, chat) {
+	const old = node.querySelector('.status');
+	const shown = state && `${state} ${failed}`;
+	if ((old?.dataset.shown ?? '') === shown) return;
+	old?.remove();
+	if (!state) return;
+	const reason = has(`failed_${failed}`) ? `failed_${failed}` : 'failed';
+	const line = el('div.status', { 'data-shown': shown }, state === 'failed' ? el('span', { role: 'alert' }, say(reason)) : say(state));
+	if (failed) for (const verb of ['retry', 'discard']) line.append(button(say(verb), () => chat.write(verb, local)));
+	node.append(line);
 }
 
 function dayName(at) {
-  const day = new Date(at).toDateString();
-  if (day === new Date().toDateString()) return say('today');
-  if (day === new Date(Date.now() - 86400000).toDateString()) return say('yesterday');
-  return date.format(at);
+	const days = [0, 86400000].map((ago) => new Date(Date.now() - ago).toDateString());
+	const word = ['today', 'yesterday'][days.indexOf(new Date(at).toDateString())];
+	return word ? say(word) : date.format(at);
 }
-

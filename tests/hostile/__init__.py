@@ -1,0 +1,1 @@
+"""Whatever anybody may send: a campaign of hostile inputs (`python -m tests.hostile`), and conformance."""
