@@ -38,6 +38,18 @@ ALL_ROWS = """async log => {
 }"""
 
 
+RESIZED = """width => new Promise(done => {
+  const frame = () => requestAnimationFrame(innerWidth === width ? () => requestAnimationFrame(done) : frame);
+  frame();
+})"""
+
+
+async def resize(page: Page, width: int, height: int) -> None:
+    """Give the window another size, and wait for the frame in which the page hears of it."""
+    await page.set_viewport_size({"width": width, "height": height})
+    await page.evaluate(RESIZED, width)
+
+
 def numbered(count: int) -> list[str]:
     """So many texts, each with its number."""
     return [f"message {n}" for n in range(count)]

@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 
 from quartchat import words
 from tests.browser.between import Between, everything, nothing
-from tests.browser.chat_page import PATIENCE, ChatPage, fill, numbered
+from tests.browser.chat_page import PATIENCE, ChatPage, fill, numbered, resize
 from tests.browser.conftest import Visitor
 from tests.support.client import ChatClient, new_session
 from tests.support.instance import Instance
@@ -347,7 +347,7 @@ async def finds_nothing(page: Page, *widths: int) -> None:
     """Axe: on a phone and at a desk, by day and by night. In Korean only once, for it is the same page."""
     korean = await page.locator("html").get_attribute("lang") == "ko"
     for width in (320,) if korean else widths or (320, 1280):
-        await page.set_viewport_size({"width": width, "height": 800})
+        await resize(page, width, 800)
         for scheme in ("light",) if korean else ("light", "dark"):
             await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             # What fades in is judged when it is there.
@@ -424,7 +424,7 @@ async def test_axe_finds_nothing_in_rooms(locale: str, alone: Instance, visitor:
         await expect(window.banner).to_be_visible()
         await window.input.fill("한" * 3000)
         await finds_nothing(page)
-        await page.set_viewport_size({"width": 320, "height": 800})
+        await resize(page, 320, 800)
         await page.locator("#people-toggle").click()
         await expect(page.locator("#people")).to_have_css("opacity", "1")
         await finds_nothing(page, 320)

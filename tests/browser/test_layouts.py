@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.chat_page import ChatPage
+from tests.browser.chat_page import ChatPage, resize
 from tests.browser.conftest import Visitor
 from tests.support.client import ChatClient
 from tests.support.instance import Instance
@@ -130,7 +130,7 @@ async def test_a_busy_room_fits_every_window(alone: Instance, visitor: Visitor) 
     window = await busy(alone, visitor)
     people, toggle = window.page.locator("#people"), window.page.locator("#people-toggle")
     for width, height in SIZES:
-        await window.page.set_viewport_size({"width": width, "height": height})
+        await resize(window.page, width, height)
         await fits(window)
         # Beside the log where there is room; else folded away.
         await expect(people).to_be_visible(visible=width >= 1024)
@@ -147,7 +147,7 @@ async def test_a_busy_room_fits_every_window(alone: Instance, visitor: Visitor) 
     # A message of several lines, and the field grows only so far.
     await window.input.fill("line\n" * 40)
     for width, height in ((320, 256), (320, 640), (1440, 900)):
-        await window.page.set_viewport_size({"width": width, "height": height})
+        await resize(window.page, width, height)
         await window.input.press("End")
         await fits(window)
 
@@ -160,7 +160,7 @@ async def test_everything_twice_as_large(alone: Instance, visitor: Visitor) -> N
     await window.page.evaluate("() => { document.documentElement.style.fontSize = '200%' }")
     await expect(text).to_have_css("font-size", "32px")
     for width, height in ((320, 640), (640, 400), (1280, 800)):
-        await window.page.set_viewport_size({"width": width, "height": height})
+        await resize(window.page, width, height)
         await fits(window)
     await window.page.goto(f"{alone.url}/chat/")
     await window.page.evaluate("() => { document.documentElement.style.fontSize = '200%' }")
@@ -173,7 +173,7 @@ async def test_the_other_pages_fit_too(alone: Instance, visitor: Visitor) -> Non
         for path in ("/chat/", f"/chat/?room={'W' * 100}", "/nothing-here", "/chat/empty/"):
             await window.page.goto(alone.url + path)
             for width, height in ((320, 480), (768, 1024), (1440, 900)):
-                await window.page.set_viewport_size({"width": width, "height": height})
+                await resize(window.page, width, height)
                 await fits(window)
 
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
 from quartchat import words
-from tests.browser.chat_page import PATIENCE, ChatPage, Spoilt, numbered
+from tests.browser.chat_page import PATIENCE, ChatPage, Spoilt, numbered, resize
 from tests.browser.conftest import Visitor
 from tests.browser.test_access import finds_nothing, focus, tab, tab_to
 from tests.support.client import ChatClient, new_session
@@ -640,11 +640,11 @@ async def test_axe_finds_nothing_in_the_tools(locale: str, alone: Instance, visi
         await finds_nothing(page)
         await owner.bar.locator(".sure").click()
         await expect(owner.page.locator("[data-deleted]")).to_have_count(1)
-        await page.set_viewport_size({"width": 1280, "height": 800})
+        await resize(page, **DESK)
         for choice in (1, 3):  # muted, and then banned
             await page.locator("#people-list .more").click()
             await finds_nothing(page, 1280)
-            await page.set_viewport_size({"width": 1280, "height": 800})
+            await resize(page, **DESK)
             await owner.menu.locator("button").nth(choice).click()
             await expect(owner.told).not_to_be_empty()
         await expect(page.locator("#people-list .more")).to_have_count(0)
@@ -653,7 +653,7 @@ async def test_axe_finds_nothing_in_the_tools(locale: str, alone: Instance, visi
             await owner.settings.locator(button).first.click()
         await expect(owner.settings.locator("section:nth-of-type(2) li")).to_have_count(1)
         await finds_nothing(page, 1280)
-        await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        await resize(page, **PHONE)
         await owner.unfold()
         await expect(page.locator("#people")).to_have_css("opacity", "1")
         await finds_nothing(page, 320)
