@@ -16,7 +16,7 @@ from . import protocol
 from .hub import Hub
 from .protocol import User
 
-SHOWN_STEPS, STEP_SECONDS = 20, 0.05
+SHOWN_STEPS, STEP_SECONDS = 100, 0.05
 """How long a stored message may take to stand in the page that its sender sees next."""
 
 STATUS = {
@@ -96,6 +96,6 @@ async def _shown(hub: Hub, room: str, user: User, message_id: str) -> None:
     # Where people are in the room by way of this instance, its pages are made from what came down its tail.
     for _ in range(SHOWN_STEPS):
         here = hub.rooms.get(room)
-        if here is None or here.holds_message(user.id, message_id):
+        if here is None or here.holds_message(user.id, message_id) or hub.draining:
             return
         await asyncio.sleep(STEP_SECONDS)

@@ -9,7 +9,7 @@ from typing import Any
 
 from quart import Blueprint, Response, request
 
-from brokers import Unavailable
+from brokers import BrokerError
 
 from .api import answer
 from .hub import Hub
@@ -40,14 +40,20 @@ class Health:
             return answer(503, {"status": "draining"}, {"Retry-After": "1"})
         # One probe at a time, however many ask.
         if self._probing is None or self._probing.done():
-            self._probing = self._hub.spawn(self._hub.broker.probe())
+            self._probing = self._hub.spawn(self._probe())
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 seconds = await asyncio.shield(self._probing)
-        except (Unavailable, TimeoutError):
-            why = "a message put in at the broker does not come back"
+        except (BrokerError, TimeoutError):
+            why = "a message put in at the broker does not come back, or what is there was not read yet"
             return answer(503, {"status": "broker", "detail": why}, {"Retry-After": "2"})
         return answer(200, {"status": "ready", "broker_seconds": round(seconds, 6)})
+
+    async def _probe(self) -> float:
+        # Whoever is let in before it is known who has left may be let in as somebody who has.
+        for ledger in self._hub.ledgers.values():
+            await ledger.learn()
+        return await self._hub.broker.probe()
 
     async def metrics(self) -> Response:
         settings = self._hub.settings

@@ -181,10 +181,13 @@ class Hub(Listener):
                 timer.cancel()
 
     async def read(
-        self, name: str, after: str | None, before: str | None, limit: int
+        self, name: str, after: str | None, before: str | None, limit: int, *, ring: bool = True
     ) -> tuple[list[Line], bool]:
-        """A part of a room's log and whether it is complete; from the ring where that holds it."""
-        room = self.rooms.get(name)
+        """A part of a room's log and whether it is complete; from the ring where that holds it.
+
+        What other instances stored a moment ago may not stand in the ring: without it the broker is asked.
+        """
+        room = self.rooms.get(name) if ring else None
         if room is not None and name not in self._following:
             self._trim(room)
             lines = room.between(after, before, limit)

@@ -53,9 +53,11 @@ if (visited.length) showRooms(byId('recent'), byId('recent-list'), visited.map((
 // Rooms with people in them, as long as somebody looks.
 const BUSY_EVERY = 15000;
 async function refresh() {
-  if (document.hidden || byId('busy').contains(document.activeElement)) return;
+  const busy = byId('busy');
+  if (document.hidden) return;
   const answer = await fetch('/api/rooms').then((response) => response.ok && response.json()).catch(() => null);
-  if (answer) showRooms(byId('busy'), byId('busy-list'), answer.rooms);
+  // Under somebody's keys nothing is made anew: the focus would be gone.
+  if (answer && !busy.contains(document.activeElement)) showRooms(busy, byId('busy-list'), answer.rooms);
 }
 if (byId('busy')) {
   setInterval(refresh, BUSY_EVERY);

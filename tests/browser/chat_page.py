@@ -9,21 +9,29 @@ from playwright.async_api import Locator, Page, Route, expect
 
 from tests.support.client import ChatClient
 from tests.support.instance import Instance
+from tests.support.waiting import until
 
 PATIENCE = 20_000
 """Milliseconds; a return after a fault may wait some seconds by design."""
 
-ALL_ROWS = """async log => {
-  // Collects every row while scrolling from the oldest to the newest, as a reader would.
-  const frame = () => new Promise(done => requestAnimationFrame(() => setTimeout(done, 30)));
+ALL_ROWS = """async (log, patience) => {
+  // Collects every row while scrolling from the oldest to the newest, as a reader would: in the first frame
+  // the page hears of it, in the second it draws.
+  const drawn = (done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));
+  const frame = () => new Promise(drawn);
   const rows = () => [...log.querySelectorAll('.row[data-position]')];
   const order = [], seen = new Set();
   const top = () => rows()[0]?.dataset.position;
-  for (let still = 0, last; still < 20; still = top() === last ? still + 1 : 0, last = top()) {
+  // What is older may take its time: the page says where the beginning is.
+  const beginning = document.getElementById('older');
+  for (let last, since = performance.now(); beginning.hidden; await frame()) {
+    if (top() !== last) [last, since] = [top(), performance.now()];
+    if (performance.now() - since > patience) throw new Error(`nothing older than ${last} comes`);
     log.scrollTop = -log.scrollHeight;
-    await frame();
   }
-  for (let still = 0; still < 20; ) {
+  const newest = document.getElementById('newest');
+  for (let ended = false, still = 0; !ended && still < 200; ) {
+    ended = newest.hidden;
     const before = order.length;
     for (const row of rows()) {
       if (seen.has(row.dataset.position)) continue;
@@ -31,7 +39,8 @@ ALL_ROWS = """async log => {
       order.push(row.querySelector('.text').textContent);
     }
     still = order.length === before ? still + 1 : 0;
-    log.scrollTop += log.clientHeight;
+    // Less than what the page has ready below: who passes that at once is taken to the newest.
+    log.scrollTop += Math.min(log.clientHeight, 400);
     await frame();
   }
   return order;
@@ -137,8 +146,18 @@ class ChatPage:
         await self.page.evaluate("document.querySelectorAll('#connection button').forEach((b) => b.click())")
 
     async def comes_back(self) -> None:
-        """Try now, and wait until it is connected."""
-        await self.try_now()
+        """Try now, and until it is connected.
+
+        A try that was under way, or met a server that is not ready yet, fails: and after some of them the
+        page by itself waits for longer than we do.
+        """
+
+        async def live() -> bool:
+            await self.try_now()
+            await expect(self.page.locator("#people-count")).not_to_have_text("–", timeout=1000)
+            return True
+
+        await until(live, PATIENCE / 1000, "connected")
         await self.is_live()
 
     async def has_stopped(self) -> None:
@@ -193,5 +212,7 @@ class ChatPage:
 
     async def whole_conversation(self) -> list[str]:
         """Every message of the room, by scrolling to the oldest and down again."""
-        texts: list[str] = await self.log.evaluate(ALL_ROWS)
+        # An answer can be there before what it answers stands in the log.
+        await expect(self.log.locator(".row:not([data-position])")).to_have_count(0, timeout=PATIENCE)
+        texts: list[str] = await self.log.evaluate(ALL_ROWS, PATIENCE)
         return texts

@@ -44,7 +44,9 @@ async def test_korean_written_syllable_by_syllable_is_sent_once(
     await window.input.press("Enter")
     await window.has_sent("안녕하세요")
     await window.input.press("Enter")  # nothing is left to send
-    await window.reads("안녕하세요")
+    await window.say("반갑습니다")
+    await window.has_sent("반갑습니다")
+    await window.reads("안녕하세요", "반갑습니다")
 
 
 async def test_an_enter_that_comes_after_its_composition_does_not_send(

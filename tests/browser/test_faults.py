@@ -86,7 +86,7 @@ async def test_another_tab_sends_what_a_closed_one_left(alone: Instance, visitor
     finally:
         alone.kill()
     await alone.start()
-    await first.is_live()
+    await first.comes_back()
     await first.has_sent("left behind")
     await first.reads("left behind")
 
@@ -110,7 +110,7 @@ async def test_a_page_without_its_broker_says_so_and_heals(
             await expect(window.row("patience")).to_have_attribute("data-state", "sending")
         finally:
             server.start()
-        await window.is_live()
+        await window.comes_back()
         await window.has_sent("patience")
         await expect(lobby.banner).to_be_hidden(timeout=PATIENCE)
         assert await window.whole_conversation() == ["patience"]

@@ -31,10 +31,13 @@ say = words.languages()["en"].say
 
 ALL = {**TEXTS, **{text: text for text in LINKS}}
 
-# Every kind of element in the page, with its attributes but for two that come and go: hostile texts add none.
+# Every kind of element in the page, with its attributes but for those that come and go: hostile texts add
+# none. Not what a page keeps of having been slow to connect: what the banner is made of, an empty class.
 SHAPES = """() => {
-  const names = (node) => node.getAttributeNames().filter((name) => !['hidden', 'aria-live'].includes(name));
-  const all = Array.from(document.querySelectorAll('head *, body *'));
+  const fleeting = ['hidden', 'aria-live'];
+  const stays = (node, name) => !fleeting.includes(name) && (name !== 'class' || node.className);
+  const names = (node) => node.getAttributeNames().filter((name) => stays(node, name));
+  const all = Array.from(document.querySelectorAll('head *, body :not(#connection *)'));
   const shapes = all.map((node) => [node.tagName, ...names(node)]);
   return [...new Set(shapes.map((each) => each.sort().join()))];
 }"""
@@ -72,7 +75,7 @@ def rows(window: ChatPage) -> Locator:
 
 
 async def shapes(window: ChatPage) -> set[str]:
-    await expect(window.banner).to_be_hidden(timeout=PATIENCE)  # else it has a button more
+    await expect(window.banner).to_be_hidden(timeout=PATIENCE)
     return set(await window.page.evaluate(SHAPES))
 
 

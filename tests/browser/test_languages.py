@@ -183,7 +183,7 @@ async def test_dates_and_counts_are_said_as_in_the_language(
     say = words.languages()[language].say
     async with ChatClient(alone, "days") as client, ChatClient(alone, "another"):
         await client.say("some days ago")
-        sent = datetime.now(UTC)
+        sent = datetime.fromisoformat((await client.expect("message"))["time"])
         window = await visitor(locale=LOCALES[language], timezone_id="Asia/Seoul")
         await window.page.clock.set_fixed_time(sent + timedelta(days=1))
         await window.enter(alone, "days")
@@ -251,6 +251,7 @@ async def test_names_from_right_to_left_keep_the_line_in_order(alone: Instance, 
         await other.say("hello 123")
         await window.say("مرحبا")
         await window.has_sent("مرحبا")
+        await expect(window.page.locator("#people-list .name")).to_have_count(2)
         for row in await window.rows.all():
             name, time = [await row.locator(part).bounding_box() for part in (".name", "time")]
             assert name is not None
@@ -299,6 +300,7 @@ async def test_each_text_runs_in_its_own_direction(alone: Instance, visitor: Vis
     for text in texts:
         await window.say(text)
     await expect(window.rows).to_have_count(len(texts))
+    await window.has_sent("after all that")  # and so is all before it: the reader's page is made once
     reader = await visitor(java_script_enabled=False)
     await reader.enter(alone, live=False)
     for each in (window, reader):

@@ -135,6 +135,8 @@ async def test_people_come_and_go_without_noise(alone: Instance, visitor: Visito
     await expect(people).to_have_count(1)
     await window.say("alone")
     await window.has_sent("alone")
+    # It has the server's time, and no more of it changes.
+    await expect(window.row("alone")).to_have_attribute("data-position", re.compile("."))
     here = await window.log.inner_text()
     async with ChatClient(alone, "quiet"), ChatClient(alone, "quiet"):
         await expect(count).to_have_text("3")

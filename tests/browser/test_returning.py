@@ -30,8 +30,9 @@ async def keeps_nothing(window: ChatPage) -> None:
     await window.page.wait_for_function(f"() => !({OUTBOXES})().length", timeout=PATIENCE)
 
 
-async def stored(instance: Instance) -> Any:
-    """What the server has."""
+async def stored(instance: Instance, window: ChatPage) -> Any:
+    """What the server has, once it has shown the window all that stands there: it may say yes before."""
+    await expect(window.log.locator(".row:not([data-position])")).to_have_count(0, timeout=PATIENCE)
     answer = await instance.get("/api/rooms/lobby/messages")
     return [[message["id"], message["message"]] for message in json.loads(answer.body)["messages"]]
 
@@ -56,7 +57,7 @@ async def test_what_was_written_offline_goes_out_when_the_network_is_back(
         await window.has_sent("three")
         await window.reads("one", "two", "three")
         await expect(window.input).to_have_value("a draft")
-        assert await stored(alone) == written
+        assert await stored(alone, window) == written
         await keeps_nothing(window)
 
 
@@ -79,7 +80,7 @@ async def test_what_a_dead_network_delivers_late_stands_there_once(
         await window.comes_back()
         await window.has_sent("and after it")
         await window.reads("into the dark", "and after it")
-        assert await stored(instance) == written
+        assert await stored(instance, window) == written
         await expect(window.divider).to_have_count(0)
 
 
@@ -105,5 +106,5 @@ async def test_a_new_tab_sends_what_a_closed_one_left(
     await window.enter(instance)
     await window.has_sent("three")
     await window.reads("one", "two", "three")
-    assert await stored(instance) == written
+    assert await stored(instance, window) == written
     await keeps_nothing(window)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import quote
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.conftest import Visitor
 from tests.support.client import ChatClient
@@ -39,8 +40,12 @@ async def test_a_message_is_not_seen_in_another_room(instance: Instance, visitor
     await one.has_sent("hello")
     await two.say("world")
     await two.has_sent("world")
-    await one.reads("hello")
-    await two.reads("world")
+    # What came into the wrong room would stand there before what comes after it.
+    for window in (one, two):
+        await window.say("and after it")
+        await window.has_sent("and after it")
+    await one.reads("hello", "and after it")
+    await two.reads("world", "and after it")
 
 
 async def test_the_text_is_in_the_page_that_the_server_sends(instance: Instance, visitor: Visitor) -> None:
@@ -85,3 +90,27 @@ async def test_everyone_is_listed_and_typing_shows(instance: Instance, visitor: 
     await two.page.close()
     await expect(one.page.locator("#people-count")).to_have_text("1")
     await expect(one.page.locator("#typing")).to_be_empty()
+
+
+async def test_the_lobby_s_list_is_not_made_anew_under_the_keys(alone: Instance, visitor: Visitor) -> None:
+    window = await visitor()
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        asked.set()
+        await answered.wait()
+        await route.fulfill(response=answer)
+
+    async with ChatClient(alone, "busy"):
+        await window.page.goto(f"{alone.url}/chat/")
+        link = window.page.locator("#busy-list a")
+        await expect(link).to_have_count(1)
+        await window.page.route("**/api/rooms", late)
+        await window.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await asked.wait()
+        await link.focus()
+        async with window.page.expect_response("**/api/rooms"):
+            answered.set()
+        await window.page.evaluate("fetch('/healthz').then((answer) => answer.text())")
+        await expect(link).to_be_focused()

@@ -67,6 +67,7 @@ async def test_a_server_leaves_while_somebody_types(
         assert await first.terminate() == 0
         if broker_kind == "memory":
             await first.start()
+            await window.comes_back()
         await finish_and_send(window, typing)
         await window.is_live()
         # Memory is gone with its process: then the page says so, and what it shows stays.

@@ -9,6 +9,7 @@ from tests.browser.chat_page import ChatPage, numbered
 from tests.browser.conftest import Visitor
 from tests.support.client import ChatClient
 from tests.support.instance import Instance
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -29,6 +30,16 @@ def note(window: ChatPage) -> Locator:
 async def say(window: ChatPage, text: str) -> None:
     await window.page.locator("form.plain textarea").fill(text)
     await window.page.locator("form.plain").get_by_role("button").click()
+
+
+async def resized(window: ChatPage, width: int, height: int) -> None:
+    """Another size, and the page has it. Without a script no frame can be waited for."""
+    await window.page.set_viewport_size({"width": width, "height": height})
+
+    async def heard() -> bool:
+        return bool(await window.page.evaluate("innerWidth") == width)
+
+    await until(heard)
 
 
 async def test_it_says_what_is_needed_and_shows_what_was_said(alone: Instance, visitor: Visitor) -> None:
@@ -64,8 +75,11 @@ async def test_the_form_sends_and_leads_back(instance: Instance, visitor: Visito
 async def test_two_people_are_two(alone: Instance, visitor: Visitor) -> None:
     one, two = await reader(visitor, alone), await reader(visitor, alone)
     await say(one, "from one")
+    await one.reads("from one")
     await say(two, "from two")
+    await two.reads("from one", "from two")
     await say(one, "one again")
+    await one.reads("from one", "from two", "one again")
     await two.page.reload()
     await two.reads("from one", "from two", "one again")
     users = [await row.get_attribute("data-user") for row in await two.rows.all()]
@@ -102,18 +116,22 @@ async def test_a_refused_message_is_told_and_kept(alone: Instance, visitor: Visi
     await window.reads()
     await say(window, long[:-1])
     await window.reads(long[:-1])
+    # Below where it would be told.
+    await expect(window.page.locator("form.plain textarea")).to_have_value("")
     await expect(window.page.get_by_role("alert")).to_have_count(0)
 
 
 async def test_who_writes_too_much_at_once_keeps_the_text(visitor: Visitor) -> None:
     async with Instance("memory://", env={"QUARTCHAT_MESSAGE_RATE": "0.01"}) as one:
         window = await reader(visitor, one)
-        sent = 0
-        while not await window.page.get_by_role("alert").count():
+        sent, refused = 0, window.page.get_by_role("alert")
+        while not await refused.count():
             await say(window, f"message {sent}")
+            # The page that answers has one or the other.
+            await expect(window.row(f"message {sent}").or_(refused)).to_be_visible()
             sent += 1
             assert sent < 50
-        await expect(window.page.get_by_role("alert")).to_contain_text("a lot at once")
+        await expect(refused).to_contain_text("a lot at once")
         await expect(window.page.locator("form.plain textarea")).to_have_value(f"message {sent - 1}")
         await window.reads(*numbered(sent - 1))
 
@@ -144,7 +162,7 @@ async def test_the_page_without_a_script_fits_a_phone(alone: Instance, visitor: 
     window = await reader(visitor, alone)
     await say(window, "W" * 300)
     for width, height in ((320, 480), (1440, 900)):
-        await window.page.set_viewport_size({"width": width, "height": height})
+        await resized(window, width, height)
         send = window.page.locator("form.plain").get_by_role("button")
         await expect(send).to_be_in_viewport(ratio=1)
         await expect(window.page.locator("form.plain textarea")).to_be_in_viewport(ratio=1)

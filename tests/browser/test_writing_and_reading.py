@@ -41,7 +41,9 @@ async def test_shift_enter_breaks_the_line_and_enter_sends(alone: Instance, visi
     assert await window.input.evaluate("field => field.clientHeight") < before
     for nothing in ("", "  \n "):
         await window.say(nothing)
-    await window.reads("one\ntwo")
+    await window.say("three")
+    await window.has_sent("three")
+    await window.reads("one\ntwo", "three")
 
 
 async def test_what_is_typed_before_the_scripts_run_is_kept_and_sent_when_they_do(
@@ -100,6 +102,7 @@ async def test_a_message_that_is_too_long_is_not_taken(alone: Instance, visitor:
     await expect(window.rows).to_have_count(0)
     await window.say("한" * 2730)
     await window.has_sent("한" * 2730)
+    await window.reads("한" * 2730)
 
 
 async def test_hostile_texts_stay_texts(alone: Instance, visitor: Visitor) -> None:
@@ -107,6 +110,7 @@ async def test_hostile_texts_stay_texts(alone: Instance, visitor: Visitor) -> No
     await writer.enter(alone)
     for text in HOSTILE:
         await writer.say(text)
+    await expect(writer.log.locator(".row[data-position]")).to_have_count(len(HOSTILE))
     reader = await visitor()
     await reader.enter(alone)  # from the server's HTML
     for window in (writer, reader):

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from brokers.conformance import Proxy
+from tests.support.waiting import until
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -126,6 +127,8 @@ async def test_a_black_hole_one_way(
     await echoes(streams, b"a")
     proxy.black_hole("up" if direction == "up" else "down")
     streams[1].write(b"b")
+    if arrives:
+        await until(lambda: b"b" in received, 5, "the other way is open")
     await silent(streams)
     assert (b"b" in received) is arrives
     proxy.cut()

@@ -6,20 +6,28 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+import pytest_asyncio
 
 from tests.e2e.places import ROOMY, kept
 from tests.support.instance import Instance
 
 
 @pytest.fixture(scope="session", params=["memory", "redis", "rabbitmq"])
-def place(request: pytest.FixtureRequest) -> Iterator[Instance]:
-    """One instance on each broker in turn, with no limit on the rate."""
+def kept_place(request: pytest.FixtureRequest) -> Iterator[Instance]:
     url = "memory://"
     if request.param != "memory":
         server = request.getfixturevalue(f"{request.param}_server")
         url = f"{server.url}?prefix=place{secrets.token_hex(3)}"
     with kept(url, ROOMY) as instance:
         yield instance
+
+
+@pytest_asyncio.fixture
+async def place(kept_place: Instance) -> Instance:
+    """One instance on each broker in turn, with no limit on the rate."""
+    # Its server may have been frozen by the test before: then it comes back by and by.
+    await kept_place.wait_ready()
+    return kept_place
 
 
 @pytest.fixture(scope="session")
@@ -30,12 +38,19 @@ def lone() -> Iterator[Instance]:
 
 
 @pytest.fixture(scope="session", params=["redis", "rabbitmq"])
-def shared_pair(request: pytest.FixtureRequest) -> Iterator[tuple[Instance, Instance]]:
-    """Two instances on one broker, for tests that do them no harm."""
+def kept_pair(request: pytest.FixtureRequest) -> Iterator[tuple[Instance, Instance]]:
     server = request.getfixturevalue(f"{request.param}_server")
     url = f"{server.url}?prefix=pair{secrets.token_hex(3)}"
     with kept(url, ROOMY) as one, kept(url, ROOMY) as two:
         yield one, two
+
+
+@pytest_asyncio.fixture
+async def shared_pair(kept_pair: tuple[Instance, Instance]) -> tuple[Instance, Instance]:
+    """Two instances on one broker, for tests that do them no harm."""
+    for instance in kept_pair:
+        await instance.wait_ready()
+    return kept_pair
 
 
 @pytest.fixture

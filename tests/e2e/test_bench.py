@@ -37,9 +37,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.mark.parametrize("peer", ["floor", "quartchat", "quartchat-v1"])
 def test_every_delivery_is_counted(peer: str) -> None:
     point = Point("", {"rooms": 2, "clients": 5, "talkers": 2, "window": 2, "settle": 0.05})
-    figures = trial.run(PEERS[peer], point, seconds=0.3, warm=0.05, backends=Backends())
+    # Less than the second after which a talker on a busy machine counts as kept waiting.
+    figures = trial.run(PEERS[peer], point, seconds=0.9, warm=0.05, backends=Backends())
     assert figures["faults"] == 0
-    assert figures["deliveries_per_s"] > 100
+    assert figures["messages"] > 0
+    assert figures["deliveries_per_s"] > 0
     assert figures["cpu_us"] > 0
     assert (figures["ack_p50_ms"] > 0) == (peer == "quartchat-v1")
 

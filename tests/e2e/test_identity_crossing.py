@@ -337,6 +337,7 @@ async def test_instances_of_one_chat_agree_on_who_everybody_is(shared_pair: Pair
 async def test_an_instance_with_another_key_takes_nobody_for_somebody(redis_url: str, room: str) -> None:
     env: dict[str, str | None] = {"QUARTCHAT_SECRET_KEY": secrets.token_urlsafe(32)}
     async with Instance(redis_url) as one, Instance(redis_url, env) as stray:
+        await stray.wait_ready()
         ada = await person(one, "Ada")
         assert await who(stray, Jar(ada.cookie)) == Shown(None, None)
         async with ChatClient(stray, room, ada.cookie) as client:
@@ -440,7 +441,8 @@ async def test_two_people_in_two_tabs_of_one_browser_never_become_each_other(
         assert bob.user_id != ada.user_id
         # What is open stays who it was.
         await tab.say("still Ada")
-        assert tab.messages[-1]["user"]["id"] == ada.user_id
+        said = await tab.expect("message", message="still Ada")
+        assert said["user"]["id"] == ada.user_id
         await tab.close()
         # What comes back from the old page with the new cookie is nobody: it is told, and gets nothing.
         back = ChatClient(place, room, jar.header, since=tab.position, as_=ada.user_id)

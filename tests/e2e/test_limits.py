@@ -102,9 +102,18 @@ async def answers(link: ClientConnection, count: int) -> list[dict[str, object]]
     return found
 
 
+def text_frame(text: bytes) -> bytes:
+    return b"\x81" + bytes([0x80 | len(text)]) + b"\0\0\0\0" + text
+
+
+def send(link: ClientConnection, count: int, name: str = "m") -> None:
+    """So many messages in one piece: on a slow machine, too, no time goes by between them."""
+    frames = [{"type": "send", "id": f"{name}{number}", "message": "text"} for number in range(count)]
+    link.transport.write(b"".join(text_frame(json.dumps(frame).encode()) for frame in frames))
+
+
 async def say(link: ClientConnection, count: int, name: str = "m") -> list[dict[str, object]]:
-    for number in range(count):
-        await link.send(json.dumps({"type": "send", "id": f"{name}{number}", "message": "text"}))
+    send(link, count, name)
     return await answers(link, count)
 
 
@@ -145,9 +154,12 @@ async def test_a_session_that_sends_too_fast_is_told_when_it_may_and_then_it_may
 async def test_sessions_of_one_address_share_its_rate_and_another_address_has_its_own(room: str) -> None:
     async with instance(ROOM_RATE="0") as one, contextlib.AsyncExitStack() as stack:
         links = [await stack.enter_async_context(socket(one, f"{room}{n}", FAR)) for n in range(4)]
-        said = [frame for link in links for frame in await say(link, 6)]
+        began = time.monotonic()
+        for link in links:
+            send(link, 6)
+        said = [frame for link in links for frame in await answers(link, 6)]
         acks = kinds(said).count("ack")
-        assert 12 <= acks <= 16  # a few more as time goes on
+        assert 12 <= acks <= 12 + 4 * (time.monotonic() - began)  # a few more as time goes on
         assert all(0 < float(str(f["retry_after"])) < 1 for f in said if f["type"] == "nack")
         async with socket(one, room, NEAR) as other:
             assert kinds(await say(other, 6)) == ["ack"] * 6
@@ -155,43 +167,46 @@ async def test_sessions_of_one_address_share_its_rate_and_another_address_has_it
 
 
 async def test_a_room_has_a_rate_of_its_own_and_other_rooms_go_on(room: str) -> None:
-    async with instance(MESSAGE_RATE="100", ROOM_RATE="2", JOINS_PER_MINUTE="0") as one:
+    # One in ten seconds: no other one becomes due while this is looked at.
+    async with instance(MESSAGE_RATE="100", ROOM_RATE="0.1", JOINS_PER_MINUTE="0") as one:
         async with socket(one, room, FAR) as loud, socket(one, room, NEAR) as other:
-            assert kinds(await say(loud, 20)).count("nack") >= 12
+            assert kinds(await say(loud, 20)).count("nack") == 19
             assert kinds(await say(other, 1)) == ["nack"]
-        async with socket(one, f"{room}-b", NEAR) as elsewhere:
-            assert kinds(await say(elsewhere, 3)) == ["ack"] * 3
+        for number in range(3):
+            async with socket(one, f"{room}-{number}", NEAR) as elsewhere:
+                assert kinds(await say(elsewhere, 1)) == ["ack"]
 
 
 async def test_the_plain_dialect_is_closed_with_1008_and_a_reason(room: str) -> None:
     async with instance() as one, socket(one, room, FAR, plain=True) as link:
-        for _ in range(8):
-            await link.send('{"message": "text"}')
+        link.transport.write(text_frame(b'{"message": "text"}') * 8)
         await link.wait_closed()
         assert link.close_code == 1008
         assert link.close_reason
 
 
 async def test_forms_count_with_the_sockets_and_say_when_to_come_back(room: str) -> None:
-    async with instance() as one:
+    # One in ten seconds: no other one becomes due between the socket's and the form's.
+    async with instance(MESSAGE_RATE="0.1") as one:
         session = await new_session(one, "Ada")
         mine = {**FAR, "Cookie": session.cookie}
         async with socket(one, room, FAR, session.cookie) as link:
-            assert kinds(await say(link, 6)) == ["ack"] * 6
+            assert kinds(await say(link, 1)) == ["ack"]
             answer = await post(one, f"/chat/{room}/messages", mine, message="by form", id="f1")
         assert answer.status == 429
-        assert answer.headers["Retry-After"] == "1"
+        assert 1 <= int(answer.headers["Retry-After"]) <= 10
         assert "by form" in answer.text
 
 
 async def test_over_http2_it_is_the_same(room: str) -> None:
-    async with instance() as one, Link(one) as link:
+    # One in three seconds: no other one becomes due between the first and the last.
+    async with instance(MESSAGE_RATE="0.3") as one, Link(one) as link:
         chat = await Chat(link, room).open()
         for number in range(8):
             chat.put(TextMessage(json.dumps({"type": "send", "id": f"m{number}", "message": "text"})))
         await link.wait(lambda: sum(f["type"] in ("ack", "nack") for f in chat.frames) == 8, "answers")
         found = [frame["type"] for frame in chat.frames if frame["type"] in ("ack", "nack")]
-        assert sorted(found) == ["ack"] * 6 + ["nack"] * 2
+        assert sorted(found) == ["ack"] + ["nack"] * 7
         # No proxy wrote an address down: the connection's own counts.
         others = [await Chat(link, f"{room}{number}").open() for number in range(4)]
         last = Chat(link, f"{room}-last")
@@ -279,11 +294,12 @@ async def test_a_full_room_lets_in_again_who_is_in_it(room: str) -> None:
 
 
 async def test_an_address_that_comes_again_and_again_is_refused_and_others_are_not(room: str) -> None:
-    async with instance(JOINS_PER_MINUTE="10", NEW_PER_MINUTE="0") as one:
-        for _ in range(20):
+    # Six at once, then one in ten seconds: on a slow machine, too, none becomes due meanwhile.
+    async with instance(JOINS_PER_MINUTE="3", NEW_PER_MINUTE="0") as one:
+        for _ in range(6):
             async with socket(one, room, FAR):
                 pass
-        assert 1 <= await refused(one, room, FAR) <= 3
+        assert 1 <= await refused(one, room, FAR) <= 10
         async with socket(one, room, NEAR):
             pass
 
@@ -324,14 +340,15 @@ async def test_identities_are_made_so_many_times_by_an_address_and_renamed_by_a_
 
 
 async def test_pages_and_reads_have_a_rate_by_address_and_what_belongs_to_a_page_has_none(room: str) -> None:
-    async with instance(JOINS_PER_MINUTE="5") as one:
-        for _ in range(20):
+    # Four at once, then one in thirty seconds.
+    async with instance(JOINS_PER_MINUTE="1") as one:
+        for _ in range(4):
             assert (await one.get(f"/chat/{room}/", FAR)).status == 200
         began = time.monotonic()
         page = await one.get("/chat/", {**FAR, "Accept-Language": "ko"})
         assert time.monotonic() - began >= 0.9  # who asks again at once waits
         assert page.status == 429
-        assert 1 <= int(page.headers["Retry-After"]) <= 6
+        assert 1 <= int(page.headers["Retry-After"]) <= 30
         assert "초" in page.text
         assert page.headers["Content-Security-Policy"]
         assert page.headers["Cache-Control"] == "no-store"
@@ -347,10 +364,6 @@ async def test_pages_and_reads_have_a_rate_by_address_and_what_belongs_to_a_page
 
 PING = b"\x89\x80\0\0\0\0"
 PART = b"\x01\x81\0\0\0\0 " + b"\x00\x81\0\0\0\0 " * 200
-
-
-def text_frame(text: bytes) -> bytes:
-    return b"\x81" + bytes([0x80 | len(text)]) + b"\0\0\0\0" + text
 
 
 NOISE = {

@@ -148,6 +148,12 @@ async def test_an_old_end_that_is_said_again_closes_no_newer_socket(site: Site, 
     await log_in(site.one, site.one, jar, "ada@example.org")
     old = Jar(jar.header)
     await log_out(site.one, jar)
+
+    async def over() -> bool:
+        return await who(site.two, old) == Shown(None, None)
+
+    # Only where the end is known, a session of the same second begins after it.
+    await until(over, PROMISED, "the other instance knows the end")
     await log_in(site.one, site.two, jar, "ada@example.org")
     async with ChatClient(site.one, room, jar.header) as one, ChatClient(site.two, room, jar.header) as two:
         # More than the log holds, so that it has to be said again.
@@ -214,6 +220,7 @@ async def test_a_provider_that_is_slow_or_away_holds_up_nobody_else(room: str) -
         provider.said["/.well-known/openid-configuration"] = Said(200, b"{}", seconds=60)
         async with Instance("memory://", {**provider.environ}) as one:
             logins = [asyncio.create_task(whole_answer(one, "/login")) for _ in range(30)]
+            await until(lambda: provider.asked, what="the provider is asked")
             ada = await new_session(one, "Ada")
             async with ChatClient(one, room, ada.cookie) as client:
                 assert (await client.say("hello"))["type"] == "ack"

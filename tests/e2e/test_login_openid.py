@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -331,20 +332,22 @@ def by_the_secret(claims: Claims) -> str:
     return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(CLIENT_SECRET * 2), algorithms=["HS256"])
 
 
+@cache
+def stranger() -> RSAKey:
+    return RSAKey.generate_key(2048, private=True)
+
+
 def by_another_key(claims: Claims) -> str:
-    key = RSAKey.generate_key(2048, parameters={"kid": "one"}, private=True)
-    return jwt.encode({"alg": "RS256", "kid": "one"}, claims, key)
+    return jwt.encode({"alg": "RS256", "kid": "one"}, claims, stranger())
 
 
 def by_an_unknown_key(claims: Claims) -> str:
-    key = RSAKey.generate_key(2048, parameters={"kid": "other"}, private=True)
-    return jwt.encode({"alg": "RS256", "kid": "other"}, claims, key)
+    return jwt.encode({"alg": "RS256", "kid": "other"}, claims, stranger())
 
 
 def by_a_key_that_it_brings(claims: Claims) -> str:
-    key = RSAKey.generate_key(2048, private=True)
-    header = {"alg": "RS256", "jwk": key.as_dict(private=False)}
-    return jwt.encode(header, claims, key)
+    header = {"alg": "RS256", "jwk": stranger().as_dict(private=False)}
+    return jwt.encode(header, claims, stranger())
 
 
 FORGED: dict[str, Callable[[Claims], str]] = {
@@ -362,6 +365,7 @@ FORGED: dict[str, Callable[[Claims], str]] = {
 
 @pytest.mark.parametrize("how", FORGED)
 async def test_a_token_that_the_provider_did_not_sign_proves_nobody(provider, chat, how) -> None:
+    stranger()  # made before somebody waits for an answer: it takes a moment
     provider.sign = FORGED[how]
     # Even a provider that says it signs so.
     provider.described = {"id_token_signing_alg_values_supported": ["none", "HS256", "RS256"]}
@@ -559,9 +563,10 @@ async def test_a_provider_that_is_down_is_told_in_words(provider, chat) -> None:
 async def test_a_provider_that_is_slow_holds_nobody_for_long(provider, chat, monkeypatch, limit) -> None:
     monkeypatch.setattr(provider_module, "SECONDS", 60)
     monkeypatch.setattr(provider_module, "ANSWER_SECONDS", 60)
-    monkeypatch.setattr(provider_module, limit, 0.3)
     browser = chat()
     address = provider.allow(await begun(browser))
+    # From here on: what was asked before was to be answered, however long that takes here.
+    monkeypatch.setattr(provider_module, limit, 0.3)
     provider.said["/token"] = Said(200, b"{}", seconds=40)
     started = time.monotonic()
     assert (await refused(browser, address))[0] == 503

@@ -79,6 +79,8 @@ async def test_a_room_without_its_last_slash_is_found(lone: Instance) -> None:
 async def test_a_room_page_shows_what_was_said_and_escapes_it(place: Instance, room: str) -> None:
     async with ChatClient(place, room) as client:
         await client.say('<script>alert("x")</script> & 안녕')
+        # Stored it is by the ack; what this instance shows is what came back to it.
+        await client.expect("message")
     page = (await place.get(f"/chat/{room}/")).text
     assert "<script>alert(" not in page
     assert "&lt;script&gt;" in page

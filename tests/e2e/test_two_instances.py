@@ -71,9 +71,8 @@ async def test_one_id_sent_to_both_at_once_is_one_message(shared_pair: Pair, roo
 async def test_a_position_of_one_is_resumed_on_the_other(shared_pair: Pair, room: str) -> None:
     async with ChatClient(shared_pair[0], room) as one:
         empty = one.welcome["position"]
-        for number in range(5):
-            await one.say(f"m{number}")
-        middle = one.messages[2]["position"]
+        positions = [(await one.say(f"m{number}"))["position"] for number in range(5)]
+        middle = positions[2]
     async with ChatClient(shared_pair[1], room, since=middle) as two:
         assert two.welcome["resumed"] is True
         await two.wait_texts(["m3", "m4"])
@@ -110,7 +109,15 @@ async def test_one_person_on_both_is_one(shared_pair: Pair, room: str) -> None:
         await watcher.expect("presence", count=3)
         await two.close()
         await last.close()
-        await watcher.expect("presence", count=2)
+        gone = last.welcome["you"]["id"]
+        await watcher.wait(
+            lambda: any(
+                frame["count"] == 2 and gone in [each["id"] for each in frame["left"]]
+                for frame in watcher.frames
+                if frame["type"] == "presence"
+            ),
+            what="the last one is gone, and nobody else",
+        )
 
 
 async def test_typing_crosses(shared_pair: Pair, room: str) -> None:
@@ -146,6 +153,7 @@ async def test_an_instance_that_starts_later_knows_who_left(
 ) -> None:
     for url in (redis_url, rabbitmq_url):
         async with Instance(url) as one:
+            await one.wait_ready()
             ada = await new_session(one, "Ada")
             await one.post("/session/end", b"", {**FORM, "Cookie": ada.cookie})
             async with Instance(url, {"QUARTCHAT_GUESTS": "deny"}) as two:
@@ -177,5 +185,6 @@ async def test_rooms_stay_apart(shared_pair: Pair, room: str) -> None:
 async def test_both_pages_show_what_was_said_on_one(shared_pair: Pair, room: str) -> None:
     async with ChatClient(shared_pair[0], room) as one:
         await one.say("hello from one")
+        await one.wait_texts(["hello from one"])  # the page is made of what came, not of what was sent
     for place in shared_pair:
         assert "hello from one" in (await place.get(f"/chat/{room}/")).text

@@ -10,6 +10,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from .waiting import until_now
+
 _running: set[Process] = set()
 
 
@@ -25,6 +27,8 @@ class Process:
         self.env = dict(env)
         self.cwd = cwd
         self._child: subprocess.Popen[bytes] | None = None
+        self._over = False
+        """Nothing of the group is left: its id may be somebody else's by now."""
 
     @property
     def running(self) -> bool:
@@ -63,16 +67,19 @@ class Process:
                 env=self.env,
                 start_new_session=True,
             )
+        self._over = False
         _running.add(self)
 
     def signal(self, number: int) -> None:
         """Send a signal to the group; nothing happens where it is gone."""
-        if self._child is not None:
+        if self._child is not None and not self._over:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._child.pid, number)
 
     def freeze(self) -> None:
+        """Returns when nothing of it runs: a thread that waits for a core stops only when it has got one."""
         self.signal(signal.SIGSTOP)
+        until_now(lambda: self._states() <= set("TtZX"), 10, "all threads have stopped")
 
     def thaw(self) -> None:
         self.signal(signal.SIGCONT)
@@ -81,6 +88,7 @@ class Process:
         """SIGKILL to the group, also when the leader is gone and left children behind."""
         self.signal(signal.SIGKILL)
         self.wait(10)
+        self._be_gone()
 
     def terminate(self, timeout: float = 10) -> int:
         """SIGTERM to the leader alone, as supervisors do; SIGKILL where that is not enough."""
@@ -90,7 +98,9 @@ class Process:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(timeout)
         self.signal(signal.SIGKILL)
-        return self.wait(10)
+        code = self.wait(10)
+        self._be_gone()
+        return code
 
     def wait(self, timeout: float) -> int:
         if self._child is None:
@@ -98,6 +108,29 @@ class Process:
         code = self._child.wait(timeout)
         _running.discard(self)
         return code
+
+    def _be_gone(self) -> None:
+        """After SIGKILL: until the children, too, have let go of ports and files."""
+        until_now(lambda: self._states() <= set("ZX"), 10, "the whole group is gone")
+        self._over = True
+
+    def _states(self) -> set[str]:
+        """What the threads of the group do, as proc(5) says; nothing where the system does not tell."""
+        found: set[str] = set()
+        if self._child is None or self._over:
+            return found
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if int(_fields(process)[2]) == self._child.pid:
+                    for thread in (process / "task").iterdir():
+                        with contextlib.suppress(OSError):
+                            found.add(_fields(thread)[0])
+        return found
+
+
+def _fields(of: Path) -> list[str]:
+    """State, parent, group and so on of a process or thread, from behind its name."""
+    return (of / "stat").read_text().rpartition(")")[2].split()
 
 
 @atexit.register

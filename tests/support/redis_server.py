@@ -105,13 +105,20 @@ class RedisServer:
             raise AssertionError(f"SAVE: {answer!r}")
 
     def command(self, *words: str, timeout: float = 5) -> bytes:
-        """The first bytes of the answer to one command."""
+        """The answer to one command; of several parts (an array) what has come of the first ones."""
         with socket.create_connection(("127.0.0.1", self.port), timeout) as link:
             encoded = [word.encode() for word in words]
             link.sendall(
                 b"*%d\r\n" % len(encoded) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in encoded)
             )
-            return link.recv(65536)
+            told = link.recv(65536)
+            if told.startswith(b"$") and not told.startswith(b"$-"):
+                # A long text comes in pieces: its length stands before it.
+                head, end, _ = told.partition(b"\r\n")
+                whole = len(head + end) + int(head[1:]) + 2
+                while len(told) < whole and (more := link.recv(65536)):
+                    told += more
+            return told
 
     def remove(self) -> None:
         """Kill it and remove its data."""

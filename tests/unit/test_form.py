@@ -104,6 +104,11 @@ async def test_who_posts_sees_it_in_the_page_that_comes_next(w) -> None:
     began = loop.time()
     assert await say(w, "late", "i2") is None
     assert loop.time() - began <= form.SHOWN_STEPS * form.STEP_SECONDS + 0.1
+    # And by an instance that leaves not at all: it is stored, and the answer has to go out.
+    began = loop.time()
+    loop.call_later(0.2, setattr, w.hub, "draining", True)
+    assert await say(w, "later", "i3") is None
+    assert loop.time() - began <= 0.3
 
 
 def test_every_trouble_has_a_status() -> None:

@@ -117,6 +117,15 @@ async def test_ready_only_while_a_message_comes_back_from_the_broker(w: World, a
     assert await ready(asked) == (200, "ready")
 
 
+async def test_not_ready_before_it_is_known_who_has_left(w: World, asked: Health) -> None:
+    w.broker.read_gate = asyncio.Event()
+    assert await ready(asked) == (503, "broker")
+    assert w.broker.reads
+    w.broker.read_gate.set()
+    await settled()
+    assert await ready(asked) == (200, "ready")
+
+
 async def test_a_link_that_only_looks_good_is_not_ready(w: World, asked: Health) -> None:
     w.broker.up, w.broker.probe_error = True, Unavailable("mute")
     assert await ready(asked) == (503, "broker")

@@ -21,10 +21,9 @@ export class LogView {
 
 	constructor(parts) {
 		Object.assign(this, parts);
-		const { log } = this.chat;
 		for (const node of this.list.children) {
 			const key = keyOf(node.dataset.user, node.dataset.id);
-			this.nodes.set(key, adopt(node, log.byKey.get(key)));
+			this.nodes.set(key, adopt(node, this.chat.log.byKey.get(key)));
 		}
 		this.scroller.onscroll = () => this.scrolled();
 		this.scroller.onkeydown = ({ key }) => { if (key === 'End') this.toNewest(); };
@@ -85,14 +84,15 @@ export class LogView {
 	scrolled() {
 		const { scrollTop, scrollHeight, clientHeight } = this.scroller;
 		const { window, chat, chat: { log } } = this;
-		let moved = false;
+		let moved;
 		if (this.building) return;
 		if (scrollHeight - clientHeight + scrollTop < NEAR) {
 			window.hold(log.items);
 			moved = window.up(log.items);
 			if (!moved && !log.complete && !this.failed) this.load();
 		} else if (-scrollTop < NEAR) moved = window.down(log.items);
-		if (moved || this.atBottom !== window.follows) chat.onChange();
+		// Until what moved in is drawn, its end is not the end of the log.
+		if ((this.building = moved) || this.atBottom !== window.follows) chat.onChange();
 	}
 
 	toUnread() {

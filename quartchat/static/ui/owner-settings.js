@@ -51,15 +51,26 @@ export class Settings {
 
 	draw() {
 		const { rules } = this.room;
-		const now = Date.now() / 1000;
-		const focused = document.activeElement;
+		const counts = ({ until: end }) => end > Date.now() / 1000;
 		setText(this.state, rules.closed ? say('is_closed') : '');
 		setText(this.access, say(rules.closed ? 'access_closed' : 'access_open'));
 		setText(this.gate, say(rules.closed ? 'open' : 'close'));
-		this.invites.replaceChildren(...rules.invites.filter((each) => each.until > now).map((each) => this.shownInvite(each)));
-		const held = ['banned', 'muted'].flatMap((what) => rules[what].filter((each) => each.until > now).map((each) => this.shownSentence(what, each)));
-		this.sentences.replaceChildren(...(held.length ? held : [el('li.none', {}, say('nobody'))]));
-		if (!focused.isConnected) this.summary.focus();
+		const invites = rules.invites.filter(counts);
+		const held = ['banned', 'muted'].flatMap((what) => rules[what].filter(counts).map((each) => [what, each]));
+		// Times of today are shown otherwise than those of tomorrow.
+		const now = JSON.stringify([invites, held, new Date().toDateString()]);
+		if (now !== this.listed) this.list(invites, held);
+		this.listed = now;
+	}
+
+	list(invites, held) {
+		const { activeElement: focused } = document;
+		this.invites.replaceChildren(...invites.map((each) => this.shownInvite(each)));
+		const lines = held.map(([what, each]) => this.shownSentence(what, each));
+		this.sentences.replaceChildren(...(lines.length ? lines : [el('li.none', {}, say('nobody'))]));
+		if (focused.isConnected) return;
+		const again = [...this.node.querySelectorAll('li button')].find(({ ariaLabel }) => ariaLabel === focused.ariaLabel);
+		(again ?? this.summary).focus();
 	}
 
 	shownInvite({ invite, until: end }) {

@@ -47,6 +47,7 @@ export async function own(chat, path, held, what) {
 class Owned {
 	rules = null;
 	parts = [];
+	acting = Promise.resolve();
 
 	told = el('p', { id: 'told', role: 'status', onclick: () => { this.told.textContent = ''; } });
 
@@ -92,8 +93,15 @@ class Owned {
 		}
 	}
 
-	// Whether it was done; else it was said why not.
-	async act(fields) {
+	// Whether it was done; else it was said why not. One after the other: each answer says all that holds,
+	// and one that was overtaken would bring back what held before.
+	act(fields) {
+		const done = this.acting.then(() => this.#act(fields));
+		this.acting = done.catch(() => null);
+		return done;
+	}
+
+	async #act(fields) {
 		const link = store.get(this.held);
 		if (this.chat.stopped) {
 			this.tell(say('trouble_session'), true);
