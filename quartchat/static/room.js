@@ -29,7 +29,7 @@ const rendered = Array.from(byId('chat-rows').children, (row) => {
 	return { id, position: at, prev, user: { id: user, name: name.textContent, look }, message: message.textContent, time: time.dateTime, deleted: 'deleted' in row.dataset };
 });
 
-let drawing = false;
+let drawing;
 const chat = new Chat({
 	room,
 	tab,

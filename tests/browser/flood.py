@@ -8,6 +8,8 @@ import sys
 from tests.support.client import ChatClient
 
 SENDERS = 5
+AT_ONCE, PAUSE = 2, 0.008
+"""Each sends so many, and then none for so many seconds: of five 1,250 a second, for as long as one types."""
 
 
 async def flood(url: str, room: str, count: int) -> None:
@@ -16,6 +18,8 @@ async def flood(url: str, room: str, count: int) -> None:
     async def send(client: ChatClient) -> None:
         for n in range(count // SENDERS):
             await client.send(f"flood {n}")
+            if n % AT_ONCE == 0:
+                await asyncio.sleep(PAUSE)
         await client.wait(
             lambda: len(client.frames) > count + count // SENDERS and len(client.messages) >= count, 90
         )

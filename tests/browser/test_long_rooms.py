@@ -122,7 +122,7 @@ READ = (
 
 
 async def flood(instance: Instance, room: str) -> None:
-    """As fast as the server takes it, from several people; in a process of its own, so whoever types can."""
+    """From several people, within seconds; in a process of its own: whoever types is not kept waiting."""
     command = [sys.executable, "-m", "tests.browser.flood", instance.url, room, str(FLOOD)]
     process = await asyncio.create_subprocess_exec(*command)
     try:

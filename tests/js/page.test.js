@@ -122,13 +122,13 @@ test('of many new rows some stand at once, from the reader’s outwards, and nev
     return [now[0].key, now.at(-1).key];
   };
   const rows = numbered(0, 400);
-  assert.deepEqual(next(rows, 120), [60, 149]); // above first: whoever scrolls up waits for it
-  assert.deepEqual(next(rows, 120), [20, 149]);
-  assert.deepEqual(next(rows, 120), [0, 169]);
+  assert.deepEqual(next(rows, 120), [75, 164]); // above and below alike: whoever scrolls either way waits for it
+  assert.deepEqual(next(rows, 120), [55, 184]);
   while (built.size < 400) next(rows, 120);
   assert.deepEqual(next(rows, 120), [0, 399]);
-  assert.deepEqual(next(numbered(300, 500), 200), [460, 499]); // at the newest: what stood before would leave a hole
+  assert.deepEqual(next(numbered(300, 500), 200), [460, 499]); // from the newest: what stood before would leave a hole
   assert.deepEqual(next(numbered(300, 500), 200), [420, 499]);
+  assert.deepEqual(next(numbered(450, 550), 50), [450, 539]); // from what is drawn on: it stays
   assert.deepEqual(keys(portion(numbered(0, 3), 0, new Set(), 40)), [0, 1, 2]);
   assert.deepEqual(portion([], 0, new Set()), []);
 });

@@ -17,7 +17,7 @@ export class Chat {
 	names = new Names();
 	trouble = false;
 	typedAt = -Infinity;
-	doubted = null;
+	doubted;
 	top = null;
 
 	constructor({ me, page, store, newId, clock, random, WebSocket, ...parts }) {

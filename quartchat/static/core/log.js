@@ -11,7 +11,7 @@ export class Log {
 	headIsEntry = false;
 	unchained = true;
 	proven = false;
-	mendedAt = undefined;
+	mendedAt;
 	renewing = null;
 	exhausted = false;
 	gaps = 0;

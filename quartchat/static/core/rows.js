@@ -38,9 +38,11 @@ export function rowsOf(items, pending, me, away = null, dayOf = dayOfLocal) {
 // whatever comes at once, a frame stays short.
 export function portion(rows, at, built, most = 40) {
 	const ready = (row) => row && (built.has(row.key) || most-- > 0);
-	let from = at;
-	while (ready(rows[from - 1])) from--;
-	while (ready(rows[at])) at++;
+	let from = at, up, down;
+	do {
+		if ((up = ready(rows[from - 1]))) from--;
+		if ((down = ready(rows[at]))) at++;
+	} while (up || down);
 	return rows.slice(from, at);
 }
 

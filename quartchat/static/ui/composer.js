@@ -11,8 +11,7 @@ export function composer(form, { store, draftKey, limit, onSend, onTyping }) {
 	const excess = () => new TextEncoder().encode(input.value).length - limit;
 	const changed = () => {
 		const n = excess();
-		setText(warning, n > 0 ? say('too_long', { n }) : '');
-		warning.hidden = n <= 0;
+		if (!(warning.hidden = n <= 0)) setText(warning, say('too_long', { n }));
 		input.style.height = 'auto';
 		input.style.height = `${input.scrollHeight}px`;
 		store.set(draftKey, input.value || null);

@@ -43,8 +43,10 @@ export class LogView {
 		this.newestOwn = all.findLast(({ kind, item }) => kind === 'entry' && item.user.id === chat.me?.id)?.item;
 		const { top } = boxOf(this.scroller);
 		// A day's separator stands above the first row, whichever that is: it holds no place.
-		const read = ({ kind, key }) => kind !== 'day' && nodes.has(key) && boxOf(nodes.get(key)).bottom > top;
-		const at = window.follows ? all.length : all.findIndex(read);
+		const built = ({ kind, key }) => kind !== 'day' && nodes.has(key);
+		const read = (row) => built(row) && boxOf(nodes.get(row.key)).bottom > top;
+		// To whoever follows it comes in its order: what is drawn stays.
+		const at = window.follows ? all.findLastIndex(built) + 1 || all.length : all.findIndex(read);
 		const rows = portion(all, Math.max(0, at), nodes);
 		const anchor = nodes.get(all[at]?.key);
 		// Its lower edge: the first row of a group loses its head to an older one.
@@ -53,8 +55,8 @@ export class LogView {
 		for (const [key, node] of nodes) if (!wanted.has(key) && nodes.delete(key)) node.remove();
 		let next = this.list.firstElementChild;
 		for (const row of rows) {
-			if (!nodes.has(row.key)) nodes.set(row.key, build(row, chat));
-			const node = nodes.get(row.key);
+			const node = nodes.get(row.key) ?? build(row, chat);
+			nodes.set(row.key, node);
 			refresh(node, row, this);
 			if (node === next) next = next.nextElementSibling;
 			else this.list.insertBefore(node, next);
@@ -63,10 +65,9 @@ export class LogView {
 		// Only then: it would end a scrolling that is under way.
 		if (slip) this.scroller.scrollTop += slip;
 		this.margins(from === 0 && rows[0] === all[0]);
-		const built = this.building;
-		this.building = rows.length < all.length;
-		if (this.building) chat.onChange();
-		else if (built) this.scrolled();
+		const was = this.building;
+		if ((this.building = rows.length < all.length)) chat.onChange();
+		else if (was) this.scrolled();
 	}
 
 	margins(oldest) {
