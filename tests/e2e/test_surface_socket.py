@@ -56,7 +56,7 @@ async def test_the_durability_told_is_the_broker_s(
     place: Instance, room: str, request: pytest.FixtureRequest
 ) -> None:
     # Redis runs with AOF everysec here, RabbitMQ with a stream.
-    expected = "D0" if request.node.callspec.params["place"] == "memory" else "D2"
+    expected = "D0" if request.node.callspec.params["kept_place"] == "memory" else "D2"
 
     async def told() -> bool:
         async with ChatClient(place, room) as client:
