@@ -67,7 +67,7 @@ class Api:
         except BadRequest as error:
             return answer(400, {"error": str(error)})
         try:
-            lines, complete = await self._hub.read(name, after, before, limit, ring=before is not None)
+            lines, complete = await self._hub.read(name, after, before, limit)
         except Unavailable:
             return answer(503, {"error": "the room's log cannot be read now"}, {"Retry-After": "2"})
         messages = [protocol.fields(line.position, line.prev, line.message) for line in lines]

@@ -181,13 +181,14 @@ class Hub(Listener):
                 timer.cancel()
 
     async def read(
-        self, name: str, after: str | None, before: str | None, limit: int, *, ring: bool = True
+        self, name: str, after: str | None, before: str | None, limit: int, *, behind: bool = False
     ) -> tuple[list[Line], bool]:
-        """A part of a room's log and whether it is complete; from the ring where that holds it.
+        """A part of a room's log and whether it is complete, with all that was acknowledged anywhere before.
 
-        What other instances stored a moment ago may not stand in the ring: without it the broker is asked.
+        So the broker is asked, but for what stands `before` a position, where the ring holds that. `behind`
+        is for those who hear by another way what came a moment ago: they get the newest from the ring, too.
         """
-        room = self.rooms.get(name) if ring else None
+        room = self.rooms.get(name) if behind or before is not None else None
         if room is not None and name not in self._following:
             self._trim(room)
             lines = room.between(after, before, limit)

@@ -47,7 +47,7 @@ class Moderation:
         hub = self._hub
         if hub.limits.open_room(user.id, "", hub.now()):
             raise Refused(429, "Too many rooms in a short time.")
-        lines, _ = await hub.read(room, None, None, NEW, ring=False)
+        lines, _ = await hub.read(room, None, None, NEW)
         first = lines[0] if lines else None
         if first is not None and (
             first.prev is not None or first.message is None or first.message.user.id != user.id

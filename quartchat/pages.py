@@ -110,7 +110,7 @@ class Pages:
         if up:
             try:
                 async with asyncio.timeout(READ_SECONDS):
-                    lines, _ = await self._hub.read(name, None, None, PAGE)
+                    lines, _ = await self._hub.read(name, None, None, PAGE, behind=True)
                 messages = [protocol.fields(line.position, line.prev, line.message) for line in lines]
             except (Unavailable, TimeoutError):
                 up = False

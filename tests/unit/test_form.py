@@ -98,7 +98,7 @@ async def test_who_posts_sees_it_in_the_page_that_comes_next(w) -> None:
     loop = asyncio.get_running_loop()
     loop.call_later(0.5, w.broker.deliver)
     assert await say(w) is None
-    lines, _ = await w.hub.read(ROOM, None, None, 50)
+    lines, _ = await w.hub.read(ROOM, None, None, 50, behind=True)
     assert [line.message.message for line in lines] == ["hello"]
     # But it is not waited for without end.
     began = loop.time()

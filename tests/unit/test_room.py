@@ -628,7 +628,7 @@ async def test_what_is_trimmed_before_it_was_written_is_told_and_not_skipped(w: 
     await settled()
     w.broker.put(2, time=1000)
     w.broker.put(1)
-    reading = asyncio.create_task(w.hub.read(ROOM, None, None, 50))
+    reading = asyncio.create_task(w.hub.read(ROOM, None, None, 50, behind=True))
     w.room.trim(1000, NOW_MS)
     await reading
     await settled()
@@ -720,7 +720,7 @@ async def test_a_read_is_the_same_whether_the_room_is_followed_or_not(followed, 
             await w.enter()
 
         async def read(after: str | None, before: str | None, limit: int) -> list[str]:
-            lines, complete = await w.hub.read(ROOM, after, before, limit)
+            lines, complete = await w.hub.read(ROOM, after, before, limit, behind=True)
             assert complete
             found = [line.position for line in lines]
             for one, other in itertools.pairwise(lines):
@@ -739,7 +739,7 @@ async def test_a_read_is_the_same_whether_the_room_is_followed_or_not(followed, 
 async def test_a_read_from_a_place_that_is_gone_is_not_complete(w: World) -> None:
     await w.enter()
     w.broker.put(10)
-    lines, complete = await w.hub.read(ROOM, "other.1.00000000", None, 50)
+    lines, complete = await w.hub.read(ROOM, "other.1.00000000", None, 50, behind=True)
     assert not complete
     assert len(lines) == 10
     lines, complete = await w.hub.read(ROOM, None, "other.1.00000000", 50)

@@ -136,7 +136,7 @@ async def test_a_removed_message_is_removed_wherever_it_stands_in_the_ring(w: Wo
     await settled()
     assert [deleted for _, deleted in seen(late)] == [number == count for number in range(5)]
     assert [text for text, deleted in seen(late) if deleted] == [""]
-    lines, _ = await w.hub.read(ROOM, None, None, 10)
+    lines, _ = await w.hub.read(ROOM, None, None, 10, behind=True)
     assert [line.message.deleted for line in lines if line.message] == [n == count for n in range(5)]
 
 
@@ -172,7 +172,7 @@ async def test_that_something_was_removed_cannot_be_removed(w: World, open_: boo
     key, digest, data = protocol.tombstone(rude.position, ANN, 1)
     tombstone = await w.hub.broker.append(ROOM, key, data, digest=digest)
     await w.hub.rules.change(ROOM, lambda rules: rules.owned("o").delete(tombstone.position))
-    lines, _ = await w.hub.read(ROOM, None, None, 10)
+    lines, _ = await w.hub.read(ROOM, None, None, 10, behind=True)
     told = lines[-1].message
     assert told is not None
     assert (told.deletes, told.deleted) == (rude.position, False)
