@@ -41,7 +41,7 @@ def test_every_delivery_is_counted(peer: str) -> None:
     figures = trial.run(PEERS[peer], point, seconds=0.9, warm=0.05, backends=Backends())
     assert figures["faults"] == 0
     assert figures["messages"] > 0
-    assert figures["deliveries_per_s"] > 0
+    assert figures["deliveries_per_s"] > 100
     assert figures["cpu_us"] > 0
     assert (figures["ack_p50_ms"] > 0) == (peer == "quartchat-v1")
 

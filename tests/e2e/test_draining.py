@@ -347,8 +347,9 @@ async def test_everyone_is_sent_on_with_1012_and_the_instance_is_gone(
             await draining(one, room)
         if state == "slow" and server is not None:
             server.thaw()
-        # On a machine that has no time for us it may be too late for an answer.
-        in_time = state == "fine" or (state == "slow" and time.monotonic() - since < ANSWER / 2)
+        allowed = {"ack"} if state in ("fine", "slow") else {"unknown"}
+        if state == "slow" and time.monotonic() - since > ANSWER / 2:
+            allowed.add("unknown")  # on a machine that has no time for us it may be too late for an answer
 
         seconds = await asyncio.gather(*ends)
         assert max(seconds) < SENT_ON
@@ -362,8 +363,7 @@ async def test_everyone_is_sent_on_with_1012_and_the_instance_is_gone(
         await people.cut_off()
         for speaker, ids in enumerate(sent):
             answers = people.answers(speaker)
-            assert in_time or answers[ids[-1]] == "unknown" or state == "slow"
-            assert not in_time or answers[ids[-1]] == "ack"
+            assert answers[ids[-1]] in allowed
             assert all(answers[one_id] == "ack" for one_id in ids if answers[one_id] != answers[ids[-1]])
         for raw in entering:
             status, _, fields = raw.heard.decode("latin-1").partition("\r\n")

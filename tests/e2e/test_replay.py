@@ -111,39 +111,16 @@ async def window_on(place: Instance, room: str) -> AsyncIterator[ChatPage | None
         await browser.close()
 
 
-async def is_read_in(window: ChatPage, wanted: list[str], ends: tuple[str, str]) -> None:
-    """These messages stand on the page, and no others, once the last one does; `ends`: the log's."""
+async def is_read_in(window: ChatPage, wanted: list[str]) -> None:
+    """These messages stand on the page, and no others, once the last one does."""
     shown: list[str] = await window.page.evaluate(WITHOUT_MARKS, wanted)
 
     async def there() -> bool:
         return bool(await window.log.evaluate(LAST_TEXT) == shown[-1])
 
     await until(there, 30, "the last message is on the page")
-    assert await window.log.evaluate(WHOLE_LOG, list(ends)) == shown
+    assert await window.whole_conversation() == shown
 
-
-WHOLE_LOG = """async (log, [first, last]) => {
-  // The page holds a part of a long log: go to where it begins, then down to where it ends, however long the
-  // page takes to bring what stands between.
-  const frame = () => new Promise(done => requestAnimationFrame(() => setTimeout(done, 10)));
-  const rows = () => [...log.querySelectorAll('.row[data-position]')];
-  const end = performance.now() + 30000;
-  const late = () => performance.now() > end;
-  while (rows()[0]?.dataset.position !== first && !late()) {
-    log.scrollTop = -log.scrollHeight;
-    await frame();
-  }
-  const found = new Map();
-  for (let done = false; !done; ) {
-    for (const row of rows())
-      if (!found.has(row.dataset.position))
-        found.set(row.dataset.position, row.querySelector('.text').textContent);
-    done = late() || (rows().at(-1)?.dataset.position === last && log.scrollTop > -5);
-    log.scrollTop += log.clientHeight;
-    await frame();
-  }
-  return [...found.values()];
-}"""
 
 WITHOUT_MARKS = """async texts => {
   // What is left to read of *this* and `that` in the rows.
@@ -208,8 +185,7 @@ async def go_through_it(
         async with ChatClient(places[-1], room, history=len(wanted) + 1) as late:
             await late.wait_texts(wanted, 60)
         if window is not None:
-            positions = [frame["position"] for frame in observers[0].seen]
-            await is_read_in(window, wanted, (positions[0], positions[-1]))
+            await is_read_in(window, wanted)
         summary = ended.summary
         assert summary["lines"] == len(conversation.lines)
         assert summary["speakers"] == len(conversation.speakers)
